@@ -1,0 +1,79 @@
+//! Traces, spans, tokens and tenants for LLM services: annotate a function, see what each tenant's agents did.
+//!
+//! ```
+//! #[tracium::trace(agent = "support-bot", model = "gpt-4o", tags = ["prod"])]
+//! #[tracium::tenant_scope(from = tenant)]
+//! async fn answer(tenant: &str, question: &str) -> Result<String, std::io::Error> {
+//!     let documents = search(question).await?;
+//!     complete(&documents).await
+//! }
+//!
+//! #[tracium::retrieval(capture(question), output)]
+//! async fn search(question: &str) -> Result<Vec<String>, std::io::Error> {
+//!     Ok(vec![format!("all about {question}")])
+//! }
+//!
+//! #[tracium::llm]
+//! async fn complete(documents: &[String]) -> Result<String, std::io::Error> {
+//!     let reply = documents.join("\n"); // your model's client goes here
+//!     tracium::current_span().record_output(&reply).set_token_usage(tracium::TokenUsage::new(812, 64));
+//!     Ok(reply)
+//! }
+//!
+//! # #[cfg(feature = "collect")]
+//! # let recorder = tracium::testing::Recorder::install();
+//! # assert_eq!(tracium::block_on(answer("acme", "tea")).unwrap(), "all about tea");
+//! # #[cfg(feature = "collect")] {
+//! # assert_eq!(recorder.traces()[0].tenant.as_ref().unwrap(), "acme");
+//! # assert_eq!(recorder.spans()[0].input, Some(serde_json::json!({"question": "tea"})));
+//! # assert_eq!(recorder.spans()[1].usage, Some(tracium::TokenUsage::new(812, 64)));
+//! # }
+//! ```
+//!
+//! An application puts [`#[tracium::main]`](macro@main) on its `main`, above the runtime's attribute; it starts the
+//! export as the environment says (see [`init()`]) and flushes at the end. With nothing set, traces are printed.
+//!
+//! # Where to look
+//!
+//! | for | see |
+//! |---|---|
+//! | recording calls | [`trace`](macro@trace), [`span`](macro@span), [`llm`](macro@llm), [`tool`](macro@tool), [`retrieval`](macro@retrieval) |
+//! | saying more of them | [`current_span`], [`current_trace`], [`TokenUsage`] |
+//! | recording without attributes | [`start_trace`], [`start_span`] |
+//! | tenants | [`tenant_scope`](macro@tenant_scope), [`TenantId`], [`set_tenant`], [`current_tenant`], [`ResolveTenant`] |
+//! | taking the context along | [`Context`], [`ContextExt`], [`thread::spawn`], [`block_on`]; with the feature `tokio`, `spawn`, `spawn_blocking` and `spawn_local` |
+//! | settings | [`init()`]; by code `builder` |
+//! | delivery and its accounting | `flush`, `flush_async`, `shutdown`, `stats`, `usage` |
+//! | tests | `testing::Recorder` |
+//!
+//! # Tenants
+//!
+//! Everything runs under one tenant or under none. A scope (a trace, a span, a `tenant_scope`, a future or closure under
+//! a [`Context`]) takes its tenant from the scope around it or names its own, and what it sets ends with it. Work that
+//! leaves the scope without its context, such as a plain `tokio::spawn`, has no tenant; it never has that of whoever
+//! ran on its thread before. None of this depends on whether anything is exported.
+//!
+//! One thing cannot be seen from inside a scope: sync code that drives the work of others, such as a runtime's own
+//! `block_on`, runs that work under the caller's tenant. Use [`block_on`] or [`Context::unscoped`] there.
+//!
+//! # Features
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `console` (default) | traces as trees on standard error |
+//! | `rest` (default) | export to Tracium's REST API |
+//! | `tokio` (default) | `spawn`, `spawn_blocking`, `spawn_local` |
+//! | `collect` | collection alone: the exporter `discard` and `testing::Recorder`; every exporter turns it on |
+//!
+//! A library depends on this crate with `default-features = false`: attributes, tenants and context work in full, and
+//! recording does nothing until an application turns collection on.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+pub use tracium_macros::{llm, main, retrieval, skip, span, tenant_scope, tool, trace};
+#[doc(hidden)]
+pub use tracium_runtime::private as __private;
+pub use tracium_runtime::*;
+
+#[cfg(all(doctest, feature = "console", feature = "rest", feature = "tokio"))]
+#[doc = include_str!("../README.md")]
+struct ReadmeDoctests;

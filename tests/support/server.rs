@@ -1,0 +1,160 @@
+//! A backend for tests: HTTP/1.1 with keep-alive on loopback, which keeps what it was sent and answers as it is told.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// A request as it came.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) path: String,
+    /// Names in lower case.
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Value,
+    pub(crate) at: Instant,
+}
+
+impl Request {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// What to answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) body: String,
+    /// Written before the body and its declared length are complete, the connection is closed.
+    pub(crate) truncated: bool,
+    pub(crate) delay: Duration,
+}
+
+impl Response {
+    pub(crate) fn json(status: u16, body: &str) -> Self {
+        Self {
+            status,
+            headers: vec![("content-type", "application/json".to_owned())],
+            body: body.to_owned(),
+            truncated: false,
+            delay: Duration::ZERO,
+        }
+    }
+
+    pub(crate) fn status(status: u16) -> Self {
+        Self::json(status, "{}")
+    }
+}
+
+/// What Tracium answers when all is well.
+pub(crate) fn accept(request: &Request) -> Response {
+    match request.body.get("trace_id") {
+        Some(id) => Response::json(201, &serde_json::json!({ "id": id }).to_string()),
+        None => Response::status(200),
+    }
+}
+
+type Answer = Box<dyn Fn(&Request) -> Response + Send + Sync>;
+
+#[derive(Debug, Clone)]
+pub(crate) struct Server {
+    address: SocketAddr,
+    log: Arc<Mutex<Vec<Request>>>,
+}
+
+impl Server {
+    pub(crate) fn start(answer: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let answer: Arc<Answer> = Arc::new(Box::new(answer));
+        let server = Self { address, log: Arc::clone(&log) };
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (log, answer) = (Arc::clone(&log), Arc::clone(&answer));
+                thread::spawn(move || serve(stream, &log, &*answer));
+            }
+        });
+        server
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub(crate) fn requests(&self) -> Vec<Request> {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// The requests of the trace of `agent`, its create first.
+    pub(crate) fn trace(&self, agent: &str) -> Vec<Request> {
+        let all = self.requests();
+        let Some(create) = all.iter().find(|request| request.body["agent_name"] == agent) else { return Vec::new() };
+        let id = create.body["trace_id"].as_str().unwrap().to_owned();
+        all.into_iter()
+            .filter(|request| request.body["agent_name"] == agent || request.path.contains(&id))
+            .collect()
+    }
+
+    /// The spans of the trace of `agent` as the backend knows them at the end: a later one of an id replaces an earlier.
+    pub(crate) fn spans(&self, agent: &str) -> Vec<Value> {
+        let mut spans: Vec<Value> = Vec::new();
+        for request in self.trace(agent) {
+            for span in request.body["spans"].as_array().into_iter().flatten() {
+                match spans.iter_mut().find(|known| known["id"] == span["id"]) {
+                    Some(known) => *known = span.clone(),
+                    None => spans.push(span.clone()),
+                }
+            }
+        }
+        spans
+    }
+}
+
+fn serve(stream: TcpStream, log: &Mutex<Vec<Request>>, answer: &Answer) {
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    let mut writer = stream;
+    while let Some(request) = read(&mut reader) {
+        let response = answer(&request);
+        log.lock().unwrap().push(request);
+        thread::sleep(response.delay);
+        let mut head = format!("HTTP/1.1 {} status\r\ncontent-length: {}\r\n", response.status, response.body.len());
+        for (name, value) in &response.headers {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        head.push_str("\r\n");
+        let body = if response.truncated { &response.body[..response.body.len() / 2] } else { &response.body };
+        if writer.write_all(format!("{head}{body}").as_bytes()).is_err() || response.truncated {
+            return;
+        }
+    }
+}
+
+fn read(reader: &mut BufReader<TcpStream>) -> Option<Request> {
+    let mut line = String::new();
+    if reader.read_line(&mut line).ok()? == 0 {
+        return None;
+    }
+    let path = line.split(' ').nth(1)?.to_owned();
+    let mut headers = Vec::new();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        let line = line.trim_end();
+        if line.is_empty() {
+            break;
+        }
+        let (name, value) = line.split_once(": ")?;
+        headers.push((name.to_ascii_lowercase(), value.to_owned()));
+    }
+    let length = headers.iter().find(|(name, _)| name == "content-length")?.1.parse().ok()?;
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    let body = serde_json::from_slice(&body).expect("every body is JSON");
+    Some(Request { path, headers, body, at: Instant::now() })
+}

@@ -1,0 +1,6 @@
+#[tracium::trace("support-bot")]
+fn answer() {}
+
+fn main() {
+    answer();
+}

@@ -1,0 +1,2 @@
+#[tracium::main]
+async fn main() {}

@@ -1,0 +1,6 @@
+#[tracium::trace(agent = "")]
+fn answer() {}
+
+fn main() {
+    answer();
+}

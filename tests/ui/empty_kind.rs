@@ -1,0 +1,6 @@
+#[tracium::span(kind = "")]
+fn answer() {}
+
+fn main() {
+    answer();
+}

@@ -1,0 +1,6 @@
+#[tracium::trace(agent = "support-bot", tags = ["prod", ""])]
+fn answer() {}
+
+fn main() {
+    answer();
+}

@@ -1,0 +1,6 @@
+#[tracium::span(agent = "support-bot")]
+fn answer() {}
+
+fn main() {
+    answer();
+}

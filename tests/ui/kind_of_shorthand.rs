@@ -1,0 +1,6 @@
+#[tracium::llm(kind = "tool")]
+fn complete() {}
+
+fn main() {
+    complete();
+}

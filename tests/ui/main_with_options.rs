@@ -1,0 +1,2 @@
+#[tracium::main(agent = "support-bot")]
+fn main() {}

@@ -1,0 +1,6 @@
+#[tracium::trace(agent "support-bot")]
+fn answer() {}
+
+fn main() {
+    answer();
+}

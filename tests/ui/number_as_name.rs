@@ -1,0 +1,6 @@
+#[tracium::span(name = 3)]
+fn answer() {}
+
+fn main() {
+    answer();
+}

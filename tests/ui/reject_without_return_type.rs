@@ -1,0 +1,8 @@
+#[tracium::tenant_scope(from = tenant, missing = reject)]
+fn answer(tenant: &str) {
+    drop(tenant.len());
+}
+
+fn main() {
+    answer("acme");
+}

@@ -1,0 +1,6 @@
+#[tracium::tenant_scope(missing = none)]
+fn answer() {}
+
+fn main() {
+    answer();
+}

@@ -1,0 +1,6 @@
+#[tracium::trace(model = "gpt-4o")]
+fn answer() {}
+
+fn main() {
+    answer();
+}

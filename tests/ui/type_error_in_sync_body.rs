@@ -1,0 +1,11 @@
+#[tracium::span(kind = "tool")]
+fn weather(city: &str) -> Result<String, String> {
+    if city.is_empty() {
+        return Err(3);
+    }
+    Ok(city.len())
+}
+
+fn main() {
+    drop(weather("Oslo"));
+}

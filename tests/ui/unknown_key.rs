@@ -1,0 +1,6 @@
+#[tracium::span(kind = "llm", modle = "gpt-4o")]
+fn complete() {}
+
+fn main() {
+    complete();
+}

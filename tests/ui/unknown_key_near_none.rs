@@ -1,0 +1,6 @@
+#[tracium::tenant_scope(from = "acme", retries = 3)]
+fn answer() {}
+
+fn main() {
+    answer();
+}

@@ -1,0 +1,83 @@
+//! `async fn`
+
+use super::observe::observer;
+use super::return_edge;
+use crate::function::Function;
+use crate::layer::Layer;
+use crate::params::{Param, take_over};
+use crate::returns;
+use proc_macro2::TokenStream;
+use quote::quote_spanned;
+
+// Input:
+//     async fn f(x: T, y: U) -> R {
+//         statements
+//     }
+//
+// Output:
+//     async fn f(x: T, y: U) -> R {
+//         static META: SpanMeta = ..;
+//         scoped(
+//             &META,
+//             async move {
+//                 let _ = &y;
+//                 let _ = &x;
+//                 if false {
+//                     let returned: R = loop {};
+//                     return returned;
+//                 }
+//                 open_span(&META);
+//                 statements
+//             },
+//             |returned| { .. },
+//         )
+//         .await
+//     }
+//
+// One async block: a second one would double the size of the future.
+pub(super) fn body(layer: &Layer, function: &Function, params: &[Param]) -> Option<TokenStream> {
+    let Layer { krate, span, meta, meta_name, opening, .. } = layer;
+    let binding = layer.binding();
+    let body = &function.body.as_ref()?.tokens;
+    let take_over = take_over(params, body, *span);
+    if returns::is_never(&function.sig.output) {
+        // `!` cannot be written in a body, nor inferred for a block; another type without values can.
+        let never = syn::parse_quote_spanned!(*span=> ::core::convert::Infallible);
+        let edge = return_edge(layer, Some(&never));
+        return Some(quote_spanned! {*span=>
+            #meta
+            match #krate::__private::scoped(
+                &#meta_name,
+                async move {
+                    #take_over
+                    #edge
+                    #opening
+                    #binding
+                    #body
+                },
+                |_| {},
+            )
+            .await
+            {
+            }
+        });
+    }
+    let value = returns::declared(&function.sig.output);
+    let edge = return_edge(layer, value);
+    let observer = observer(layer, value);
+    Some(quote_spanned! {*span=>
+        #meta
+        #krate::__private::scoped(
+            &#meta_name,
+            async move {
+                #take_over
+                #edge
+                #opening
+                #binding
+                #body
+            },
+            #observer,
+        )
+        .await
+    })
+}

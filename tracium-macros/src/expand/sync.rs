@@ -1,0 +1,95 @@
+//! Functions that are neither async nor return a future.
+
+use super::observe::{observer, observes};
+use crate::function::Function;
+use crate::layer::Layer;
+use crate::params::{Param, take_over};
+use crate::returns;
+use proc_macro2::TokenStream;
+use quote::quote_spanned;
+
+/// Whether the body stays where it is, since its value is not looked at.
+pub(super) fn stays_in_place(layer: &Layer, function: &Function) -> bool {
+    let output = &function.sig.output;
+    // A closure would be the caller that `#[track_caller]` reports.
+    let tracked = function.has_attribute("track_caller") && layer.output.is_none();
+    tracked || returns::is_never(output) || !observes(layer, returns::declared(output))
+}
+
+// Input:
+//     fn f(x: &T) {
+//         const LIMIT: usize = 10;
+//         statements
+//     }
+//
+// Output:
+//     fn f(x: &T) {
+//         const LIMIT: usize = 10;
+//         let _guard = {
+//             static META: SpanMeta = ..;
+//             let guard = enter(&META);
+//             open_span(&META);
+//             guard
+//         };
+//         statements
+//     }
+pub(super) fn guarded(layer: &Layer, function: &Function) -> Option<TokenStream> {
+    let Layer { krate, span, meta, meta_name, opening, .. } = layer;
+    let binding = layer.binding();
+    let (items, statements) = function.body.as_ref()?.split_leading_items();
+    Some(quote_spanned! {*span=>
+        #items
+        let _guard = {
+            #meta
+            let guard = #krate::__private::enter(&#meta_name);
+            #opening
+            guard
+        };
+        #binding
+        #statements
+    })
+}
+
+// Input:
+//     fn f(x: T, y: U) -> Result<V, E> {
+//         statements
+//     }
+//
+// Output:
+//     fn f(x: T, y: U) -> Result<V, E> {
+//         static META: SpanMeta = ..;
+//         run(
+//             &META,
+//             move || -> Result<V, E> {
+//                 let _ = &y;
+//                 let _ = &x;
+//                 open_span(&META);
+//                 statements
+//             },
+//             |returned| { .. },
+//         )
+//     }
+//
+// The closure goes straight to where an `FnOnce` is asked for: only then may it give back what it borrowed mutably.
+pub(super) fn run(layer: &Layer, function: &Function, params: &[Param]) -> Option<TokenStream> {
+    let Layer { krate, span, meta, meta_name, opening, .. } = layer;
+    let binding = layer.binding();
+    let value = returns::declared(&function.sig.output)?;
+    let observer = observer(layer, Some(value));
+    let value = returns::erase(value);
+    let body = &function.body.as_ref()?.tokens;
+    let take_over = take_over(params, body, *span);
+    Some(quote_spanned! {*span=>
+        #meta
+        #krate::__private::run(
+            &#meta_name,
+            move || -> #value {
+                #take_over
+                #opening
+                #binding
+                #body
+            },
+            #observer,
+        )
+    })
+}

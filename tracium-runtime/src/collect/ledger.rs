@@ -1,0 +1,92 @@
+//! The accounting: `emitted = acknowledged + dropped + queued`, each counted where it happens.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::SystemTime;
+
+/// Why something that was emitted did not arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum DropReason {
+    /// The buffers were full.
+    QueueFull,
+    /// It ended after `shutdown`, or was left when `shutdown` reached its deadline.
+    Shutdown,
+    /// The backend refused it for good (400, 403, 422 and the like).
+    Rejected,
+    /// The backend refused the key, more than once (401).
+    Unauthorized,
+    /// One span alone was too large for the backend (413).
+    TooLarge,
+    /// The backend does not know the trace, and did not after a fresh create (404).
+    UnknownTrace,
+    /// The backend failed on it repeatedly (500).
+    ServerError,
+    /// The answer was none of the API's: a redirect, a login page.
+    BadResponse,
+    /// The export thread failed while it held it, or could not be started.
+    ExportThread,
+}
+
+impl DropReason {
+    /// Every reason.
+    pub const ALL: [Self; 9] = [
+        Self::QueueFull,
+        Self::Shutdown,
+        Self::Rejected,
+        Self::Unauthorized,
+        Self::TooLarge,
+        Self::UnknownTrace,
+        Self::ServerError,
+        Self::BadResponse,
+        Self::ExportThread,
+    ];
+
+    /// The reason's name in logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::QueueFull => "queue_full",
+            Self::Shutdown => "shutdown",
+            Self::Rejected => "rejected",
+            Self::Unauthorized => "unauthorized",
+            Self::TooLarge => "too_large",
+            Self::UnknownTrace => "unknown_trace",
+            Self::ServerError => "server_error",
+            Self::BadResponse => "bad_response",
+            Self::ExportThread => "export_thread",
+        }
+    }
+}
+
+impl std::fmt::Display for DropReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    /// Emitted on threads that are gone.
+    pub(crate) retired: AtomicU64,
+    pub(crate) acknowledged: AtomicU64,
+    dropped: [AtomicU64; DropReason::ALL.len()],
+    /// Spans and trace outcomes that the export thread holds.
+    pub(crate) held: AtomicUsize,
+    pub(crate) requests: AtomicU64,
+    pub(crate) last_error: Mutex<Option<(SystemTime, Box<str>)>>,
+}
+
+impl Ledger {
+    pub(crate) fn drop(&self, reason: DropReason, count: usize) {
+        self.dropped[reason as usize].fetch_add(count as u64, Ordering::Release);
+    }
+
+    pub(crate) fn dropped(&self, reason: DropReason) -> u64 {
+        self.dropped[reason as usize].load(Ordering::Acquire)
+    }
+
+    pub(crate) fn note_error(&self, error: &str) {
+        let mut last = self.last_error.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        *last = Some((SystemTime::now(), error.into()));
+    }
+}

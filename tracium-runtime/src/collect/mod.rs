@@ -1,0 +1,27 @@
+//! Where what happened goes: into the buffers of the collector, or into a test's recorder.
+
+#[cfg(feature = "collect")]
+mod buffer;
+#[cfg(feature = "collect")]
+mod budget;
+#[cfg(feature = "collect")]
+mod collector;
+#[cfg(feature = "collect")]
+pub(crate) mod ledger;
+#[cfg(feature = "collect")]
+pub(crate) mod policy;
+mod sink;
+mod ticket;
+
+#[cfg(feature = "collect")]
+pub(crate) use self::buffer::Event;
+#[cfg(feature = "collect")]
+pub(crate) use self::budget::Budget;
+#[cfg(feature = "collect")]
+pub(crate) use self::collector::Collector;
+pub(crate) use self::sink::{Sink, current_sink};
+#[cfg(feature = "collect")]
+pub(crate) use self::sink::{install_global, install_thread, uninstall_thread};
+#[cfg(feature = "collect")]
+pub(crate) use self::sink::{global, set_global_recorder};
+pub(crate) use self::ticket::Ticket;

@@ -1,0 +1,35 @@
+//! What the application allows to be captured, and how its context stands without a tenant.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use crate::tenant::TenantId;
+
+type PerTenant = Arc<dyn Fn(Option<&TenantId>) -> bool + Send + Sync>;
+
+#[derive(Clone, Default)]
+pub(crate) struct Policy {
+    /// Content is captured where code asks for it.
+    pub(crate) content: bool,
+    pub(crate) per_tenant: Option<PerTenant>,
+}
+
+impl Policy {
+    pub(crate) fn captures(&self, tenant: Option<&TenantId>) -> bool {
+        self.content
+            && self.per_tenant.as_ref().is_none_or(|allows| {
+                // A hook of the user's that panics withholds the content; it breaks nothing.
+                catch_unwind(AssertUnwindSafe(|| allows(tenant))).unwrap_or(false)
+            })
+    }
+}
+
+impl fmt::Debug for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Policy")
+            .field("content", &self.content)
+            .field("per_tenant", &self.per_tenant.is_some())
+            .finish()
+    }
+}

@@ -1,0 +1,156 @@
+//! The one switch between "off", the collector and recorders.
+
+use std::sync::Arc;
+
+#[cfg(feature = "collect")]
+use crate::collect::Collector;
+use crate::collect::Ticket;
+use crate::tenant::TenantId;
+#[cfg(feature = "collect")]
+use crate::testing::Recording;
+use crate::trace::{SpanRecord, TraceCore};
+
+/// Where a trace and all of its spans go; chosen when the trace opens.
+#[derive(Clone, Debug)]
+pub(crate) enum Sink {
+    #[cfg(feature = "collect")]
+    Collector(Arc<Collector>),
+    #[cfg(feature = "collect")]
+    Recorder(Arc<Recording>),
+}
+
+#[cfg(feature = "collect")]
+mod installed {
+    use std::cell::RefCell;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+
+    use super::Sink;
+    use crate::collect::Collector;
+    use crate::testing::Recording;
+
+    /// Something, somewhere, records: the one load that code pays when everything is off.
+    pub(super) static ANY: AtomicBool = AtomicBool::new(false);
+    static COLLECTOR: OnceLock<Arc<Collector>> = OnceLock::new();
+    static RECORDER: RwLock<Option<Arc<Recording>>> = RwLock::new(None);
+
+    thread_local! {
+        static THREAD: RefCell<Option<Sink>> = const { RefCell::new(None) };
+    }
+
+    pub(super) fn current() -> Option<Sink> {
+        let thread = THREAD.try_with(|sink| sink.borrow().clone()).ok().flatten();
+        thread
+            .or_else(|| {
+                let recorder = RECORDER.read().unwrap_or_else(PoisonError::into_inner);
+                recorder.clone().map(Sink::Recorder)
+            })
+            .or_else(|| COLLECTOR.get().cloned().map(Sink::Collector))
+    }
+
+    /// The process's collector; `None` before `init`.
+    pub(crate) fn global() -> Option<&'static Arc<Collector>> {
+        COLLECTOR.get()
+    }
+
+    /// Makes `collector` the process's; false where there is one.
+    pub(crate) fn install_global(collector: Arc<Collector>) -> bool {
+        let first = COLLECTOR.set(collector).is_ok();
+        ANY.store(true, Ordering::Release);
+        first
+    }
+
+    pub(crate) fn set_global_recorder(recording: Option<Arc<Recording>>) {
+        *RECORDER.write().unwrap_or_else(PoisonError::into_inner) = recording;
+        ANY.store(true, Ordering::Release);
+    }
+
+    /// What opens on this thread goes to `sink`, until [`uninstall_thread`]; the sink before it is given back.
+    pub(crate) fn install_thread(sink: Sink) -> Option<Sink> {
+        ANY.store(true, Ordering::Release);
+        THREAD.try_with(|slot| slot.replace(Some(sink))).ok().flatten()
+    }
+
+    pub(crate) fn uninstall_thread(before: Option<Sink>) {
+        let _ = THREAD.try_with(|slot| slot.replace(before));
+    }
+}
+#[cfg(feature = "collect")]
+pub(crate) use installed::{global, install_global, install_thread, set_global_recorder, uninstall_thread};
+
+/// Where a trace that opens here would go; `None` when everything is off.
+pub(crate) fn current_sink() -> Option<Sink> {
+    #[cfg(feature = "collect")]
+    if installed::ANY.load(std::sync::atomic::Ordering::Relaxed) {
+        return installed::current();
+    }
+    None
+}
+
+#[cfg_attr(not(feature = "collect"), allow(clippy::unused_self, unused_variables))]
+impl Sink {
+    pub(crate) fn admit_trace(&self) -> bool {
+        match *self {
+            #[cfg(feature = "collect")]
+            Self::Collector(ref collector) => collector.admit_trace(),
+            #[cfg(feature = "collect")]
+            Self::Recorder(_) => true,
+        }
+    }
+
+    /// Whether the buffers have room for `bytes` of captured values, which are theirs then.
+    pub(crate) fn admit_bytes(&self, bytes: usize) -> bool {
+        match *self {
+            #[cfg(feature = "collect")]
+            Self::Collector(ref collector) => collector.budget.take_bytes(bytes),
+            #[cfg(feature = "collect")]
+            Self::Recorder(_) => true,
+        }
+    }
+
+    /// Whether content of `tenant` is recorded.
+    pub(crate) fn captures(&self, tenant: Option<&TenantId>) -> bool {
+        match *self {
+            #[cfg(feature = "collect")]
+            Self::Collector(ref collector) => collector.policy.captures(tenant),
+            #[cfg(feature = "collect")]
+            Self::Recorder(ref recording) => recording.captures(),
+        }
+    }
+
+    pub(crate) fn trace_started(&self, trace: &Arc<TraceCore>) {
+        match *self {
+            #[cfg(feature = "collect")]
+            Self::Collector(ref collector) => collector.trace_started(trace),
+            #[cfg(feature = "collect")]
+            Self::Recorder(ref recording) => recording.trace_started(trace),
+        }
+    }
+
+    pub(crate) fn trace_ended(&self, root: SpanRecord) {
+        match *self {
+            #[cfg(feature = "collect")]
+            Self::Collector(ref collector) => collector.trace_ended(root),
+            #[cfg(feature = "collect")]
+            Self::Recorder(ref recording) => recording.trace_ended(&root),
+        }
+    }
+
+    pub(crate) fn span_opened(&self, span: &SpanRecord) -> Ticket {
+        match *self {
+            #[cfg(feature = "collect")]
+            Self::Collector(ref collector) => collector.span_opened(span),
+            #[cfg(feature = "collect")]
+            Self::Recorder(_) => Ticket::none(),
+        }
+    }
+
+    pub(crate) fn span_closed(&self, ticket: Ticket, span: SpanRecord) {
+        match *self {
+            #[cfg(feature = "collect")]
+            Self::Collector(ref collector) => collector.span_closed(ticket, span),
+            #[cfg(feature = "collect")]
+            Self::Recorder(ref recording) => recording.span_closed(&span),
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Every setting by code.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::resolve::{Environment, Resolved, resolve};
+use super::{DEFAULT_TENANT, Guard, InitError};
+use crate::collect::policy::Policy;
+use crate::collect::{Budget, Collector};
+use crate::tenant::{IntoTenant, TenantError, TenantId};
+use crate::{export, panics};
+
+/// Where traces go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ExporterKind {
+    /// Tracium's REST API.
+    Rest,
+    /// Trees on standard error.
+    Console,
+    /// Collects and throws away: dry runs, benches.
+    Discard,
+    /// Off: tenants and context work, nothing is collected.
+    None,
+}
+
+/// Looks at every captured value and text before it leaves, and may change it.
+pub(crate) type Mask = Arc<dyn Fn(&str, &mut String) + Send + Sync>;
+
+/// Settings of the process's export; ends in [`init`](Self::init). Made by [`builder`].
+///
+/// A setting that is not made here is the environment's (see [`init`](crate::init)), or its default.
+#[derive(Clone, Default)]
+#[must_use = "settings do nothing until `.init()`"]
+pub struct Builder {
+    pub(super) api_key: Option<String>,
+    pub(super) base_url: Option<String>,
+    pub(super) workspace_id: Option<String>,
+    pub(super) exporter: Option<ExporterKind>,
+    pub(super) capture_content: Option<bool>,
+    pub(super) disabled: Option<bool>,
+    pub(super) http_hosts: Vec<String>,
+    policy: Policy,
+    default_tenant: Option<Result<Option<TenantId>, TenantError>>,
+    max_records: Option<usize>,
+    max_bytes: Option<usize>,
+    pub(super) request_timeout: Option<Duration>,
+    pub(super) proxy: Option<String>,
+    pub(super) root_certificates: Vec<Vec<u8>>,
+    mask: Option<Mask>,
+}
+
+/// Settings by code.
+///
+/// ```no_run
+/// # use tracium_runtime as tracium;
+/// let _guard = tracium::builder()
+///     .api_key("trc_..")
+///     .capture_content_for(|tenant| tenant.is_some_and(|t| t.as_str() != "bank"))
+///     .init()?;
+/// # Ok::<(), tracium::InitError>(())
+/// ```
+pub fn builder() -> Builder {
+    Builder::default()
+}
+
+impl Builder {
+    /// The key of the workspace; selects [`ExporterKind::Rest`].
+    pub fn api_key(mut self, key: impl Into<String>) -> Self {
+        self.api_key = Some(key.into());
+        self
+    }
+
+    /// Where Tracium is; `https://api.tracium.ai` without.
+    pub fn base_url(mut self, url: impl Into<String>) -> Self {
+        self.base_url = Some(url.into());
+        self
+    }
+
+    /// The workspace of traces that name none.
+    pub fn workspace_id(mut self, id: impl Into<String>) -> Self {
+        self.workspace_id = Some(id.into());
+        self
+    }
+
+    /// Where traces go.
+    pub fn exporter(mut self, exporter: ExporterKind) -> Self {
+        self.exporter = Some(exporter);
+        self
+    }
+
+    /// Whether what code asks to be captured is recorded. Without content, of an error only its type is sent.
+    pub fn capture_content(mut self, capture: bool) -> Self {
+        self.capture_content = Some(capture);
+        self
+    }
+
+    /// Whether content of a tenant is recorded, where capture is on at all. A panic in `allow` withholds it.
+    pub fn capture_content_for(mut self, allow: impl Fn(Option<&TenantId>) -> bool + Send + Sync + 'static) -> Self {
+        self.policy.per_tenant = Some(Arc::new(allow));
+        self
+    }
+
+    /// The one tenant of a single-tenant program: it holds wherever no other one is bound.
+    pub fn default_tenant(mut self, tenant: impl IntoTenant) -> Self {
+        self.default_tenant = Some(tenant.into_tenant());
+        self
+    }
+
+    /// Turns everything off but tenants and context.
+    pub fn disabled(mut self, disabled: bool) -> Self {
+        self.disabled = Some(disabled);
+        self
+    }
+
+    /// Allows plain http to `host`, which is refused otherwise for all hosts but this machine.
+    pub fn allow_http_host(mut self, host: impl Into<String>) -> Self {
+        self.http_hosts.push(host.into());
+        self
+    }
+
+    /// The most spans and traces that are kept in memory; 1,048,576 without.
+    pub fn max_records(mut self, records: usize) -> Self {
+        self.max_records = Some(records);
+        self
+    }
+
+    /// The most bytes that they take, captured values included; 128 MiB without.
+    pub fn max_bytes(mut self, bytes: usize) -> Self {
+        self.max_bytes = Some(bytes);
+        self
+    }
+
+    /// The most time that one request may take; 10 seconds without.
+    pub fn request_timeout(mut self, timeout: Duration) -> Self {
+        self.request_timeout = Some(timeout);
+        self
+    }
+
+    /// The proxy of all requests, as a URL.
+    pub fn proxy(mut self, url: impl Into<String>) -> Self {
+        self.proxy = Some(url.into());
+        self
+    }
+
+    /// One more root certificate to trust, as PEM.
+    pub fn root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.root_certificates.push(pem.into());
+        self
+    }
+
+    /// Looks at every captured value and text before it leaves this process, and may change it: `mask(field, value)`.
+    ///
+    /// `field` is `input`, `output`, `tools`, `tool_calls`, `metadata`, `summary` or `error`; the first four and
+    /// `metadata` are JSON, and what is no JSON after the call is sent as a string. It runs on the export thread.
+    /// Where it panics, the value is withheld.
+    pub fn mask(mut self, mask: impl Fn(&str, &mut String) + Send + Sync + 'static) -> Self {
+        self.mask = Some(Arc::new(mask));
+        self
+    }
+
+    /// Starts collection and export.
+    ///
+    /// # Errors
+    /// An [`InitError`] says which setting is wrong and what to do. User code runs on either way; nothing is exported.
+    pub fn init(self) -> Result<Guard, InitError> {
+        self.init_with(&Environment::of_process())
+    }
+
+    pub(super) fn init_with(self, environment: &Environment) -> Result<Guard, InitError> {
+        let Resolved { target, capture_content } = resolve(&self, environment)?;
+        let default_tenant = self.default_tenant.transpose().map_err(InitError::DefaultTenant)?.flatten();
+        if let Some(target) = target {
+            let policy = Policy { content: capture_content, ..self.policy };
+            let budget = Budget::new(self.max_records.unwrap_or(1 << 20), self.max_bytes.unwrap_or(128 << 20));
+            let collector = Collector::new(budget, policy);
+            let exporter = export::prepare(&target, self.mask)?;
+            if !export::start(collector, exporter) {
+                return Err(InitError::AlreadyInitialized);
+            }
+            panics::install_hook();
+        }
+        if let Some(tenant) = default_tenant {
+            let _ = DEFAULT_TENANT.set(tenant);
+        }
+        Ok(Guard(()))
+    }
+}
+
+impl fmt::Debug for Builder {
+    /// Without the key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("exporter", &self.exporter)
+            .field("api_key", &self.api_key.as_ref().map(|_| "[redacted]"))
+            .field("capture_content", &self.capture_content)
+            .field("disabled", &self.disabled)
+            .field("max_records", &self.max_records)
+            .field("max_bytes", &self.max_bytes)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,64 @@
+//! Settings: from the environment, or by code.
+
+#[cfg(feature = "collect")]
+mod builder;
+mod error;
+#[cfg(feature = "collect")]
+mod resolve;
+
+use std::sync::OnceLock;
+
+#[cfg(feature = "collect")]
+pub use self::builder::{Builder, ExporterKind, builder};
+#[cfg(feature = "collect")]
+pub(crate) use self::builder::Mask;
+pub use self::error::InitError;
+#[cfg(feature = "collect")]
+pub(crate) use self::resolve::{Endpoint, Target};
+use crate::tenant::TenantId;
+
+static DEFAULT_TENANT: OnceLock<TenantId> = OnceLock::new();
+
+/// The tenant of a single-tenant program, where no other one is bound.
+pub(crate) fn default_tenant() -> Option<TenantId> {
+    DEFAULT_TENANT.get().cloned()
+}
+
+/// Keeps the process's export going. Dropping it flushes, within 5 seconds; it never shuts down.
+#[derive(Debug)]
+#[must_use = "dropping the guard flushes; hold it until the program ends"]
+pub struct Guard(());
+
+impl Guard {
+    /// How long dropping the guard waits for what is not sent yet.
+    pub const FLUSH_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        #[cfg(feature = "collect")]
+        crate::stats::finish(Self::FLUSH_TIMEOUT);
+    }
+}
+
+/// Starts collection and export as the environment says.
+///
+/// | variable | meaning |
+/// |---|---|
+/// | `TRACIUM_API_KEY` | the key; selects the exporter `rest` |
+/// | `TRACIUM_BASE_URL` | where Tracium is, `https://api.tracium.ai` without |
+/// | `TRACIUM_WORKSPACE_ID` | the workspace of traces that name none |
+/// | `TRACIUM_EXPORTER` | `rest`, `console`, `discard` (collects and throws away) or `none` (off); an explicit one wins |
+/// | `TRACIUM_CAPTURE_CONTENT` | whether `capture`, `record_input` and the like record: `true` or `false` |
+/// | `TRACIUM_DISABLED` | `true` turns everything off but tenants and context |
+///
+/// With nothing set, traces are printed on standard error; their content only where that is a terminal.
+///
+/// # Errors
+/// An [`InitError`] says which variable is wrong and what to do. User code runs on either way; nothing is exported.
+pub fn init() -> Result<Guard, InitError> {
+    #[cfg(feature = "collect")]
+    return builder().init();
+    #[cfg(not(feature = "collect"))]
+    Ok(Guard(()))
+}

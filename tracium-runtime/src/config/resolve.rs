@@ -1,0 +1,262 @@
+//! From settings and environment to what is started, or to what is wrong with them.
+
+use std::collections::HashMap;
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use super::{Builder, ExporterKind, InitError};
+
+/// The variables that count, read once.
+#[derive(Debug, Default)]
+pub(crate) struct Environment(HashMap<&'static str, String>);
+
+const KEY: &str = "TRACIUM_API_KEY";
+const URL: &str = "TRACIUM_BASE_URL";
+const WORKSPACE: &str = "TRACIUM_WORKSPACE_ID";
+const EXPORTER: &str = "TRACIUM_EXPORTER";
+const CAPTURE: &str = "TRACIUM_CAPTURE_CONTENT";
+const DISABLED: &str = "TRACIUM_DISABLED";
+const OTLP: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+
+impl Environment {
+    pub(crate) fn of_process() -> Self {
+        let names = [KEY, URL, WORKSPACE, EXPORTER, CAPTURE, DISABLED, OTLP];
+        Self(names.into_iter().filter_map(|name| Some((name, std::env::var(name).ok()?))).collect())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of(pairs: &[(&'static str, &str)]) -> Self {
+        Self(pairs.iter().map(|(name, value)| (*name, (*value).to_owned())).collect())
+    }
+
+    /// A variable that is set to nothing counts as not set.
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
+    }
+
+    fn flag(&self, variable: &'static str) -> Result<Option<bool>, InitError> {
+        match self.get(variable).map(str::to_ascii_lowercase).as_deref() {
+            None => Ok(None),
+            Some("1" | "true" | "yes" | "on") => Ok(Some(true)),
+            Some("0" | "false" | "no" | "off") => Ok(Some(false)),
+            Some(value) => Err(InitError::InvalidValue { variable, value: value.to_owned(), expected: "`true` or `false`" }),
+        }
+    }
+}
+
+/// What is to be started.
+#[derive(Debug)]
+pub(crate) struct Resolved {
+    /// `None` is off.
+    pub(crate) target: Option<Target>,
+    pub(crate) capture_content: bool,
+}
+
+#[derive(Debug)]
+pub(crate) enum Target {
+    Discard,
+    Console,
+    Rest(Endpoint),
+}
+
+/// The backend, checked.
+#[derive(Clone)]
+#[cfg_attr(not(feature = "rest"), allow(dead_code))]
+pub(crate) struct Endpoint {
+    pub(crate) base_url: String,
+    pub(crate) api_key: String,
+    pub(crate) workspace_id: Option<String>,
+    pub(crate) request_timeout: Duration,
+    pub(crate) proxy: Option<String>,
+    pub(crate) root_certificates: Vec<Vec<u8>>,
+}
+
+impl std::fmt::Debug for Endpoint {
+    /// Without the key.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Endpoint").field("base_url", &self.base_url).finish_non_exhaustive()
+    }
+}
+
+pub(crate) fn resolve(builder: &Builder, environment: &Environment) -> Result<Resolved, InitError> {
+    let disabled = builder.disabled.map_or_else(|| environment.flag(DISABLED), |flag| Ok(Some(flag)))?;
+    let capture = builder.capture_content.map_or_else(|| environment.flag(CAPTURE), |flag| Ok(Some(flag)))?;
+    if disabled == Some(true) {
+        return Ok(Resolved { target: None, capture_content: false });
+    }
+    let key = builder.api_key.as_deref().or_else(|| environment.get(KEY));
+    let (kind, chosen) = exporter(builder, environment, key.is_some())?;
+    let target = match kind {
+        ExporterKind::None => None,
+        ExporterKind::Discard => Some(Target::Discard),
+        ExporterKind::Console => Some(Target::Console),
+        ExporterKind::Rest => Some(Target::Rest(endpoint(builder, environment, key)?)),
+    };
+    // Nobody asked for the console: what it prints into a log file must not hold what users wrote.
+    let by_default = chosen || kind != ExporterKind::Console || std::io::stderr().is_terminal();
+    Ok(Resolved { target, capture_content: capture.unwrap_or(by_default) })
+}
+
+/// The exporter, and whether a setting chose it.
+fn exporter(builder: &Builder, environment: &Environment, has_key: bool) -> Result<(ExporterKind, bool), InitError> {
+    if let Some(kind) = builder.exporter {
+        return Ok((kind, true));
+    }
+    if let Some(name) = environment.get(EXPORTER) {
+        let kind = match name.to_ascii_lowercase().as_str() {
+            "rest" => ExporterKind::Rest,
+            "console" => ExporterKind::Console,
+            "discard" => ExporterKind::Discard,
+            "none" => ExporterKind::None,
+            "otlp" => return Err(InitError::NotBuiltIn { exporter: "otlp" }),
+            _ => {
+                return Err(InitError::InvalidValue {
+                    variable: EXPORTER,
+                    value: name.to_owned(),
+                    expected: "`rest`, `otlp`, `console`, `discard` or `none`",
+                });
+            }
+        };
+        return Ok((kind, true));
+    }
+    match (has_key, environment.get(OTLP).is_some()) {
+        (true, true) => Err(InitError::Contradiction { first: KEY, second: OTLP }),
+        (true, false) => Ok((ExporterKind::Rest, true)),
+        (false, true) => Err(InitError::NotBuiltIn { exporter: "otlp" }),
+        (false, false) => Ok((ExporterKind::Console, false)),
+    }
+}
+
+fn endpoint(builder: &Builder, environment: &Environment, key: Option<&str>) -> Result<Endpoint, InitError> {
+    let key = key.ok_or(InitError::MissingKey)?;
+    if key.is_empty() || !key.bytes().all(|byte| (0x21..0x7f).contains(&byte)) {
+        return Err(InitError::IllegalKey);
+    }
+    let (url, setting) = match (&builder.base_url, environment.get(URL)) {
+        (Some(url), _) => (url.as_str(), "`base_url`"),
+        (None, Some(url)) => (url, URL),
+        (None, None) => ("https://api.tracium.ai", URL),
+    };
+    check_url(url, setting, &builder.http_hosts)?;
+    Ok(Endpoint {
+        base_url: url.trim_end_matches('/').to_owned(),
+        api_key: key.to_owned(),
+        workspace_id: builder.workspace_id.clone().or_else(|| environment.get(WORKSPACE).map(str::to_owned)),
+        request_timeout: builder.request_timeout.unwrap_or(Duration::from_secs(10)),
+        proxy: builder.proxy.clone(),
+        root_certificates: builder.root_certificates.clone(),
+    })
+}
+
+#[cfg(feature = "rest")]
+fn check_url(url: &str, setting: &'static str, http_hosts: &[String]) -> Result<(), InitError> {
+    let invalid = |reason: &str| InitError::InvalidUrl { setting, reason: reason.to_owned() };
+    let url = reqwest::Url::parse(url).map_err(|error| invalid(&error.to_string()))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(invalid("it holds a user name or password, which belong into TRACIUM_API_KEY"));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(invalid("it has a query or a fragment"));
+    }
+    let host = url.host_str().ok_or_else(|| invalid("it has no host"))?;
+    match url.scheme() {
+        "https" => Ok(()),
+        "http" if is_loopback(host) || http_hosts.iter().any(|allowed| allowed == host) => Ok(()),
+        "http" => Err(InitError::InsecureUrl { setting, host: host.to_owned() }),
+        scheme => Err(invalid(&format!("its scheme is {scheme:?}"))),
+    }
+}
+
+#[cfg(not(feature = "rest"))]
+fn check_url(_: &str, _: &'static str, _: &[String]) -> Result<(), InitError> {
+    Err(InitError::NotBuiltIn { exporter: "rest" })
+}
+
+#[cfg(feature = "rest")]
+fn is_loopback(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::builder;
+
+    fn with(pairs: &[(&'static str, &str)]) -> Result<Resolved, InitError> {
+        resolve(&builder(), &Environment::of(pairs))
+    }
+
+    fn error(pairs: &[(&'static str, &str)]) -> String {
+        with(pairs).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn with_nothing_set_it_is_the_console_and_content_only_on_a_terminal() {
+        let resolved = with(&[]).unwrap();
+        assert!(matches!(resolved.target, Some(Target::Console)));
+        assert_eq!(resolved.capture_content, std::io::stderr().is_terminal());
+        assert!(with(&[(EXPORTER, "console")]).unwrap().capture_content, "asked for, it shows what was captured");
+    }
+
+    #[cfg(feature = "rest")]
+    #[test]
+    fn a_key_selects_rest_and_an_explicit_exporter_wins() {
+        assert!(matches!(with(&[(KEY, "trc_1")]).unwrap().target, Some(Target::Rest(_))));
+        assert!(matches!(with(&[(KEY, "trc_1"), (EXPORTER, "discard")]).unwrap().target, Some(Target::Discard)));
+        assert!(matches!(with(&[(KEY, "trc_1"), (EXPORTER, " None ")]).unwrap().target, None));
+        assert!(with(&[(KEY, "trc_1"), (DISABLED, "true")]).unwrap().target.is_none());
+    }
+
+    #[test]
+    fn rest_without_a_key_says_which_variable_and_what_to_do() {
+        let text = error(&[(EXPORTER, "rest")]);
+        assert!(text.contains("TRACIUM_API_KEY") && text.contains("set"), "{text}");
+        assert_eq!(with(&[(EXPORTER, "rest"), (KEY, "  ")]).unwrap_err(), InitError::MissingKey, "empty is not set");
+    }
+
+    #[test]
+    fn a_contradiction_names_both_sides() {
+        let text = error(&[(KEY, "trc_1"), (OTLP, "http://localhost:4318")]);
+        assert!(text.contains(KEY) && text.contains(OTLP), "{text}");
+    }
+
+    #[test]
+    fn unknown_values_name_the_known_ones() {
+        let text = error(&[(EXPORTER, "grpc")]);
+        assert!(text.contains("TRACIUM_EXPORTER") && text.contains("`console`"), "{text}");
+        let text = error(&[(CAPTURE, "maybe")]);
+        assert!(text.contains("TRACIUM_CAPTURE_CONTENT") && text.contains("`true`"), "{text}");
+    }
+
+    #[cfg(feature = "rest")]
+    #[test]
+    fn malformed_and_insecure_urls_are_refused_by_the_name_of_their_variable() {
+        for url in ["api.tracium.ai", "https://", "ftp://x", "https://user:pw@host", "https://host/?a=b"] {
+            let text = error(&[(KEY, "trc_1"), (URL, url)]);
+            assert!(text.contains("TRACIUM_BASE_URL") && text.contains("https://api.tracium.ai"), "{url}: {text}");
+            assert!(!text.contains("pw"), "{text}");
+        }
+        let text = error(&[(KEY, "trc_1"), (URL, "http://tracium.example.com")]);
+        assert!(text.contains("http") && text.contains("tracium.example.com") && text.contains("allow_http_host"), "{text}");
+        for url in ["http://localhost:8080", "http://127.0.0.1", "http://[::1]:1", "https://tracium.example.com/base/"] {
+            with(&[(KEY, "trc_1"), (URL, url)]).unwrap();
+        }
+    }
+
+    #[cfg(feature = "rest")]
+    #[test]
+    fn http_to_a_host_that_is_allowed_by_name_is_taken() {
+        let builder = builder().api_key("trc_1").base_url("http://inner").allow_http_host("inner");
+        resolve(&builder, &Environment::default()).unwrap();
+    }
+
+    #[test]
+    fn a_key_shows_neither_in_errors_nor_in_debug() {
+        let builder = builder().api_key("trc_hush\n");
+        assert!(!format!("{builder:?}").contains("hush"));
+        let error = resolve(&builder, &Environment::default()).unwrap_err();
+        assert_eq!(error, InitError::IllegalKey);
+        assert!(!format!("{error:?} {error}").contains("hush"));
+    }
+}

@@ -1,0 +1,97 @@
+//! Futures and streams that run under a context, wherever they are polled.
+
+use std::pin::Pin;
+use std::task::{Context as Waker, Poll};
+
+use futures_core::Stream;
+use pin_project_lite::pin_project;
+
+use super::slot;
+use super::{Context, Scope};
+
+pin_project! {
+    /// A future or a stream under a [`Context`]; made by [`Context::scope`] and [`ContextExt::in_current_context`].
+    ///
+    /// The context is entered on every poll and while the work is dropped.
+    #[derive(Debug)]
+    #[must_use = "futures and streams do nothing unless polled"]
+    pub struct InContext<F> {
+        #[pin]
+        inner: Option<F>,
+        scope: Option<Box<Scope>>,
+    }
+
+    impl<F> PinnedDrop for InContext<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            let entered = slot::enter(this.scope.take());
+            this.inner.set(None);
+            drop(entered);
+        }
+    }
+}
+
+impl<F> InContext<F> {
+    pub(crate) fn new(context: Context, inner: F) -> Self {
+        Self { inner: Some(inner), scope: Some(Box::new(Scope::new(context))) }
+    }
+}
+
+impl<F: Future> Future for InContext<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, waker: &mut Waker<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let mut inner = this.inner;
+        let Some(future) = inner.as_mut().as_pin_mut() else {
+            // Polled again after its end, which no executor does: there is nothing left that could answer.
+            return Poll::Pending;
+        };
+        let entered = slot::enter(this.scope.take());
+        let poll = future.poll(waker);
+        if poll.is_ready() {
+            inner.set(None);
+        }
+        *this.scope = entered.leave();
+        poll
+    }
+}
+
+impl<S: Stream> Stream for InContext<S> {
+    type Item = S::Item;
+
+    fn poll_next(self: Pin<&mut Self>, waker: &mut Waker<'_>) -> Poll<Option<S::Item>> {
+        let this = self.project();
+        let Some(stream) = this.inner.as_pin_mut() else {
+            return Poll::Ready(None);
+        };
+        let entered = slot::enter(this.scope.take());
+        let poll = stream.poll_next(waker);
+        *this.scope = entered.leave();
+        poll
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.inner.as_ref().map_or((0, Some(0)), Stream::size_hint)
+    }
+}
+
+/// Puts a future or a stream under the context of the code that makes it.
+pub trait ContextExt: Sized {
+    /// This future or stream, under the current context wherever it is polled.
+    ///
+    /// ```
+    /// # use tracium_runtime as tracium;
+    /// use tracium::{Context, ContextExt, TenantId, current_tenant};
+    ///
+    /// let acme = Context::root().with_tenant(TenantId::try_from("acme")?);
+    /// let future = acme.run(|| async { current_tenant().unwrap().to_string() }.in_current_context());
+    /// assert_eq!(tracium::block_on(future), "acme");
+    /// # Ok::<(), tracium::TenantError>(())
+    /// ```
+    fn in_current_context(self) -> InContext<Self> {
+        InContext::new(Context::current(), self)
+    }
+}
+
+impl<T> ContextExt for T {}

@@ -1,0 +1,223 @@
+//! What the attributes expand to: a scope around the function, and first statements that open what they name.
+
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::Pin;
+use std::task::{Context as Waker, Poll};
+
+use pin_project_lite::pin_project;
+
+use super::slot::{self, Entered};
+use super::Scope;
+use crate::panics;
+use crate::trace::details::Error;
+use crate::trace::{SpanMeta, TenantMeta, TraceMeta};
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// What an attribute marks a function as.
+pub trait Attribute: sealed::Sealed + Sync + 'static {
+    /// A scope is opened also where none is open.
+    #[doc(hidden)]
+    const OPENS: bool;
+}
+
+impl sealed::Sealed for TraceMeta {}
+impl sealed::Sealed for SpanMeta {}
+impl sealed::Sealed for TenantMeta {}
+impl Attribute for TraceMeta {
+    const OPENS: bool = true;
+}
+impl Attribute for TenantMeta {
+    const OPENS: bool = true;
+}
+impl Attribute for SpanMeta {
+    // Outside any trace a span runs its function untouched.
+    const OPENS: bool = false;
+}
+
+/// How a scope begins: once, where its code first runs.
+pub trait Begin {
+    #[doc(hidden)]
+    fn begin(self) -> Begun;
+}
+
+/// A scope that is about to be entered, or none.
+#[derive(Debug)]
+pub struct Begun(pub(crate) Option<Box<Scope>>);
+
+/// The beginning of an annotated function's scope; its first statement opens the trace or span.
+#[derive(Debug)]
+pub struct Annotated<A>(PhantomData<fn() -> A>);
+
+impl<A: Attribute> Begin for Annotated<A> {
+    fn begin(self) -> Begun {
+        Begun((A::OPENS || slot::is_open()).then(|| Box::new(Scope::child())))
+    }
+}
+
+/// The scope of a sync function, opened in place.
+#[must_use]
+#[derive(Debug)]
+pub struct Guard {
+    entered: Option<Entered>,
+    /// The thread was panicking already: this scope's end is not that panic's.
+    panicking: bool,
+}
+
+/// Opens the scope of a sync function whose result nobody looks at.
+pub fn enter<A: Attribute>(_: &'static A) -> Guard {
+    Guard {
+        entered: Annotated::<A>(PhantomData).begin().0.map(|scope| slot::enter(Some(scope))),
+        panicking: std::thread::panicking(),
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if let Some(scope) = self.entered.take().and_then(Entered::leave) {
+            let panicked = !self.panicking && std::thread::panicking();
+            scope.close(panicked.then(panics::last));
+        }
+    }
+}
+
+/// Runs a sync function's body in a scope of its own, and shows its result to `observe` before the scope ends.
+pub fn run<A: Attribute, R>(_: &'static A, body: impl FnOnce() -> R, observe: impl FnOnce(&R)) -> R {
+    run_in(Annotated::<A>(PhantomData), body, observe)
+}
+
+pub(crate) fn run_in<R>(begin: impl Begin, body: impl FnOnce() -> R, observe: impl FnOnce(&R)) -> R {
+    let Begun(Some(scope)) = begin.begin() else {
+        return body();
+    };
+    let entered = slot::enter(Some(scope));
+    let result = catch_unwind(AssertUnwindSafe(body));
+    finish(entered, result.as_ref(), observe);
+    result.unwrap_or_else(|payload| resume_unwind(payload))
+}
+
+/// Ends an entered scope whose work is done, or panicked.
+fn finish<R>(entered: Entered, result: Result<&R, &Box<dyn std::any::Any + Send>>, observe: impl FnOnce(&R)) {
+    let failure = match result {
+        Ok(result) => {
+            if slot::current(|scope| scope.is_some_and(|scope| scope.span.is_some())) {
+                // The user's `Serialize`, `Display` or `Debug` may panic: that is no reason to fail the call.
+                let _ = panics::contained(|| observe(result));
+            }
+            None
+        }
+        Err(payload) => Some(panics::error(payload.as_ref())),
+    };
+    if let Some(scope) = entered.leave() {
+        scope.close(failure);
+    }
+}
+
+/// Puts an async function's body into a scope that is opened at its first poll.
+pub fn scoped<A: Attribute, F: Future, O: FnOnce(&F::Output)>(
+    _: &'static A,
+    future: F,
+    observe: O,
+) -> Scoped<Annotated<A>, F, O> {
+    scoped_in(Annotated(PhantomData), future, observe)
+}
+
+pub(crate) fn scoped_in<B: Begin, F: Future, O: FnOnce(&F::Output)>(begin: B, future: F, observe: O) -> Scoped<B, F, O> {
+    Scoped { inner: Some(future), observe: Some(observe), state: State::New(begin) }
+}
+
+#[derive(Debug)]
+enum State<B> {
+    /// Not polled yet: the scope's parent is whatever the first poll runs under.
+    New(B),
+    /// Entered on every poll.
+    Open(Box<Scope>),
+    /// No scope was open at the first poll, and none was opened.
+    Outside,
+}
+
+pin_project! {
+    /// A future in a scope that is opened at its first poll; made by the attributes and by the builders' `scope`.
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Scoped<B, F, O> {
+        #[pin]
+        inner: Option<F>,
+        observe: Option<O>,
+        state: State<B>,
+    }
+
+    impl<B, F, O> PinnedDrop for Scoped<B, F, O> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            let scope = match std::mem::replace(this.state, State::Outside) {
+                State::Open(scope) => Some(scope),
+                // Never polled, or outside any scope: what is dropped runs under no scope.
+                State::New(_) | State::Outside => None,
+            };
+            let entered = slot::enter(scope);
+            this.inner.set(None);
+            // A scope that is still open here never came to its end: dropping it says so.
+            drop(entered);
+        }
+    }
+}
+
+impl<B: Begin, F: Future, O: FnOnce(&F::Output)> Future for Scoped<B, F, O> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, waker: &mut Waker<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let mut inner = this.inner;
+        let Some(future) = inner.as_mut().as_pin_mut() else {
+            // Polled again after its end, which no executor does: there is nothing left that could answer.
+            return Poll::Pending;
+        };
+        let scope = match std::mem::replace(this.state, State::Outside) {
+            State::New(begin) => begin.begin().0,
+            State::Open(scope) => Some(scope),
+            State::Outside => None,
+        };
+        let has_scope = scope.is_some();
+        let entered = slot::enter(scope);
+        if !has_scope {
+            let poll = future.poll(waker);
+            if poll.is_ready() {
+                inner.set(None);
+            }
+            drop(entered);
+            return poll;
+        }
+        match catch_unwind(AssertUnwindSafe(|| future.poll(waker))) {
+            Ok(Poll::Pending) => {
+                if let Some(scope) = entered.leave() {
+                    *this.state = State::Open(scope);
+                }
+                Poll::Pending
+            }
+            Ok(Poll::Ready(output)) => {
+                inner.set(None);
+                let observe = this.observe.take();
+                finish(entered, Ok(&output), |output| {
+                    if let Some(observe) = observe {
+                        observe(output);
+                    }
+                });
+                Poll::Ready(output)
+            }
+            Err(payload) => {
+                finish::<F::Output>(entered, Err(&payload), |_| ());
+                resume_unwind(payload)
+            }
+        }
+    }
+}
+
+impl From<crate::probe::Failure> for Error {
+    fn from(failure: crate::probe::Failure) -> Self {
+        Self { type_name: failure.type_name, message: failure.message.into() }
+    }
+}

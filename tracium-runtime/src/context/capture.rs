@@ -1,0 +1,74 @@
+//! What an annotated function asked to have captured, and how it ended.
+
+use std::sync::Arc;
+
+use serde_core::Serialize;
+
+use super::current;
+use crate::SpanId;
+use crate::content::{self, Json, Limits, ObjectWriter};
+use crate::panics::contained;
+use crate::probe::{CaptureDebug, CaptureValue, Failure};
+use crate::trace::TraceCore;
+
+/// The input that an annotated function asked to have captured: arguments by name, or one value as the whole.
+#[derive(Debug)]
+pub struct InputCapture {
+    named: ObjectWriter,
+    whole: Option<Json>,
+}
+
+impl InputCapture {
+    /// An argument, through `Serialize`.
+    pub fn value<T: CaptureValue + ?Sized>(&mut self, name: &'static str, value: &T) {
+        self.named.value(name, value);
+    }
+
+    /// An argument, through `Debug`: it has no keys that could be redacted, so it must be asked for as `?name`.
+    pub fn debug<T: CaptureDebug + ?Sized>(&mut self, name: &'static str, value: &T) {
+        self.named.debug(name, &value);
+    }
+
+    /// One value as the whole input.
+    pub fn whole<T: CaptureValue + ?Sized>(&mut self, value: &T) {
+        self.whole = Some(content::to_json(value, &Limits::CAPTURE));
+    }
+}
+
+/// The span that the innermost scope opened itself, where content may be captured on it.
+fn capturing() -> Option<(Arc<TraceCore>, SpanId)> {
+    let (trace, id, tenant) = current(|scope| {
+        let record = &scope?.span.as_ref()?.record;
+        Some((Arc::clone(&record.trace), record.id, record.tenant.clone()))
+    })?;
+    trace.sink.captures(tenant.as_ref()).then_some((trace, id))
+}
+
+/// Captures arguments; `collect` runs only where they will be kept.
+pub(crate) fn input(collect: impl FnOnce(&mut InputCapture)) {
+    if let Some((trace, span)) = capturing() {
+        let mut capture = InputCapture { named: ObjectWriter::new(&Limits::CAPTURE), whole: None };
+        contained(|| collect(&mut capture));
+        let InputCapture { named, whole } = capture;
+        let input = whole.unwrap_or_else(|| named.finish());
+        trace.record(span, input, |details, value| details.input = Some(value));
+    }
+}
+
+/// Captures what the function returned.
+pub(crate) fn output(value: &(impl Serialize + ?Sized)) {
+    if let Some((trace, span)) = capturing() {
+        let mut object = ObjectWriter::new(&Limits::CAPTURE);
+        object.value("return", value);
+        trace.record(span, object.finish(), |details, value: Json| details.output = Some(value));
+    }
+}
+
+/// Notes how the function ended.
+pub(crate) fn outcome(failure: Option<Failure>) {
+    current(|scope| {
+        if let Some(scope) = scope {
+            scope.failure = failure.map(Into::into);
+        }
+    });
+}

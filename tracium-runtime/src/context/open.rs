@@ -1,0 +1,272 @@
+//! Opening a trace or a span in the innermost scope, and binding its tenant.
+
+use std::fmt::Display;
+use std::sync::Arc;
+
+use super::{Context, Scope, current};
+use crate::collect::{Sink, current_sink};
+use crate::content::{self, Limits};
+use crate::probe::CaptureValue;
+use crate::tenant::{ResolveTenant, TenantError, TenantId};
+use crate::trace::details::{SpanDetails, put};
+use crate::trace::{OpenSpan, Relation, SpanMeta, TraceCore, TraceMeta, TraceSpec};
+use crate::{config, notice};
+
+/// What a trace is opened with, beyond the constant part; filled by the attributes.
+#[derive(Debug, Default)]
+pub struct TraceOptions {
+    on: bool,
+    pub(crate) spec: TraceSpec,
+    pub(crate) tenant: Option<Result<Option<TenantId>, TenantError>>,
+}
+
+/// What a span is opened with, beyond the constant part; filled by the attributes.
+#[derive(Debug, Default)]
+pub struct SpanOptions {
+    on: bool,
+    pub(crate) details: Option<Box<SpanDetails>>,
+}
+
+impl TraceOptions {
+    pub(crate) fn new() -> Self {
+        Self { on: is_on(), ..Self::default() }
+    }
+
+    fn set(mut self, put: impl FnOnce(&mut TraceSpec)) -> Self {
+        if self.on {
+            put(&mut self.spec);
+        }
+        self
+    }
+
+    /// The agent's name.
+    #[must_use]
+    pub fn agent(self, agent: &(impl Display + ?Sized)) -> Self {
+        self.set(|spec| spec.agent = Some(agent.to_string().into()))
+    }
+
+    /// The root span's name.
+    #[must_use]
+    pub fn name(self, name: &(impl Display + ?Sized)) -> Self {
+        self.set(|spec| spec.name = Some(name.to_string().into()))
+    }
+
+    /// The model.
+    #[must_use]
+    pub fn model(self, model: &(impl Display + ?Sized)) -> Self {
+        self.set(|spec| spec.details.model = Some(model.to_string().into()))
+    }
+
+    /// The agent's version.
+    #[must_use]
+    pub fn version(self, version: &(impl Display + ?Sized)) -> Self {
+        self.set(|spec| spec.version = Some(version.to_string().into()))
+    }
+
+    /// The workspace.
+    #[must_use]
+    pub fn workspace(self, workspace: &(impl Display + ?Sized)) -> Self {
+        self.set(|spec| spec.workspace = Some(workspace.to_string().into()))
+    }
+
+    /// One more tag.
+    #[must_use]
+    pub fn tag(self, tag: &(impl Display + ?Sized)) -> Self {
+        self.set(|spec| spec.details.tags.push(tag.to_string().into()))
+    }
+
+    /// A metadata entry.
+    #[must_use]
+    pub fn metadata(self, key: &str, value: &(impl CaptureValue + ?Sized)) -> Self {
+        self.set(|spec| put(&mut spec.details.metadata, key, content::to_json(value, &Limits::CAPTURE)))
+    }
+
+    /// The session that the trace is part of.
+    #[must_use]
+    pub fn session(self, session: &(impl Display + ?Sized)) -> Self {
+        self.set(|spec| spec.details.session = Some(session.to_string().into()))
+    }
+
+    /// The end user, who is not the tenant.
+    #[must_use]
+    pub fn user(self, user: &(impl Display + ?Sized)) -> Self {
+        self.set(|spec| spec.details.user = Some(user.to_string().into()))
+    }
+
+    /// The trace's id, where the application has one.
+    #[must_use]
+    pub fn trace_id(self, id: &(impl Display + ?Sized)) -> Self {
+        self.set(|spec| spec.trace_id = Some(id.to_string().into()))
+    }
+
+    /// The tenant, which holds in the whole scope. It is found out also when nothing is recorded.
+    #[must_use]
+    pub fn tenant(mut self, tenant: &(impl ResolveTenant + ?Sized)) -> Self {
+        self.tenant = Some(tenant.resolve_tenant());
+        self
+    }
+}
+
+impl SpanOptions {
+    pub(crate) fn new() -> Self {
+        Self { on: is_on(), details: None }
+    }
+
+    fn set(mut self, put: impl FnOnce(&mut SpanDetails)) -> Self {
+        if self.on {
+            put(self.details.get_or_insert_default());
+        }
+        self
+    }
+
+    /// The span's kind.
+    #[must_use]
+    pub fn kind(self, kind: &(impl Display + ?Sized)) -> Self {
+        self.set(|details| details.kind = Some(kind.to_string().into()))
+    }
+
+    /// The span's name.
+    #[must_use]
+    pub fn name(self, name: &(impl Display + ?Sized)) -> Self {
+        self.set(|details| details.name = Some(name.to_string().into()))
+    }
+
+    /// The model.
+    #[must_use]
+    pub fn model(self, model: &(impl Display + ?Sized)) -> Self {
+        self.set(|details| details.model = Some(model.to_string().into()))
+    }
+
+    /// One more tag.
+    #[must_use]
+    pub fn tag(self, tag: &(impl Display + ?Sized)) -> Self {
+        self.set(|details| details.tags.push(tag.to_string().into()))
+    }
+
+    /// A metadata entry.
+    #[must_use]
+    pub fn metadata(self, key: &str, value: &(impl CaptureValue + ?Sized)) -> Self {
+        self.set(|details| put(&mut details.metadata, key, content::to_json(value, &Limits::CAPTURE)))
+    }
+}
+
+/// Whether a trace or span that opens here would be recorded.
+fn is_on() -> bool {
+    current(|scope| scope.is_some_and(|scope| scope.context.span.is_some())) || current_sink().is_some()
+}
+
+/// Opens a trace in the innermost scope; a trace inside a trace is an agent span of it.
+pub(crate) fn open_trace(meta: &'static TraceMeta, options: TraceOptions) {
+    let TraceOptions { spec, tenant, .. } = options;
+    if let Some(tenant) = tenant {
+        bind(tenant.unwrap_or_else(|error| {
+            notice::invalid_tenant(meta.span.function, &error);
+            None
+        }));
+    }
+    current(|scope| {
+        let Some(scope) = scope else { return };
+        if let Some(open) = trace_in(&scope.context, meta, spec) {
+            scope.fresh = (open.record.id == open.record.trace.root).then(|| Arc::clone(&open.record.trace));
+            scope.hold(open);
+        }
+    });
+}
+
+/// A trace, or an agent span, under `context`; `None` when nothing is recorded.
+pub(crate) fn trace_in(context: &Context, meta: &'static TraceMeta, mut spec: TraceSpec) -> Option<OpenSpan> {
+    let tenant = context.tenant.clone().or_else(config::default_tenant);
+    if let Some(parent) = &context.span {
+        if !meta.new_trace && parent.trace.relation(tenant.as_ref()) != Relation::Foreign {
+            let open = parent.trace.open_span(&meta.span, parent.id, parent.depth + 1, tenant);
+            let agent = spec.agent.take();
+            let details = spec.details;
+            if agent.is_some() || spec.name.is_some() || details.model.is_some() || !details.tags.is_empty() || !details.metadata.is_empty() {
+                parent.trace.with_span(open.record.id, |span| {
+                    span.name = spec.name.or(agent);
+                    span.model = details.model;
+                    span.tags = details.tags;
+                    span.metadata = details.metadata;
+                });
+            }
+            return Some(open);
+        }
+        link(&mut spec, context);
+    }
+    let sink = sink_of(context)?;
+    Some(TraceCore::open(meta, spec, tenant, sink).open_root())
+}
+
+fn link(spec: &mut TraceSpec, context: &Context) {
+    if let Some(parent) = &context.span {
+        let text = |id: &dyn Display| content::to_json(&id.to_string(), &Limits::CAPTURE);
+        put(&mut spec.details.metadata, "linked.trace_id", text(&parent.trace.public_id()));
+        put(&mut spec.details.metadata, "linked.span_id", text(&parent.id.to_uuid(parent.trace.id)));
+    }
+}
+
+fn sink_of(context: &Context) -> Option<Sink> {
+    match &context.span {
+        Some(span) => Some(span.trace.sink.clone()),
+        None => context.sink.clone().or_else(current_sink),
+    }
+}
+
+/// Opens a span in the innermost scope. Outside any trace there is nothing to open it in.
+pub(crate) fn open_span(meta: &'static SpanMeta, options: SpanOptions) {
+    let opened = current(|scope| {
+        let scope = scope?;
+        let open = span_in(&scope.context, meta, options.details)?;
+        scope.hold(open);
+        Some(())
+    });
+    if opened.is_none() {
+        notice::orphan_span(meta.function);
+    }
+}
+
+/// A span under `context`; `None` outside any trace.
+pub(crate) fn span_in(context: &Context, meta: &'static SpanMeta, details: Option<Box<SpanDetails>>) -> Option<OpenSpan> {
+    let parent = context.span.as_ref()?;
+    let tenant = context.tenant.clone().or_else(config::default_tenant);
+    let open = if parent.trace.relation(tenant.as_ref()) == Relation::Foreign {
+        // Another tenant's work belongs into a trace of its own.
+        let mut spec = TraceSpec {
+            agent: Some(parent.trace.agent().into()),
+            version: parent.trace.version.clone(),
+            workspace: parent.trace.workspace.clone(),
+            ..TraceSpec::default()
+        };
+        link(&mut spec, context);
+        let trace = TraceCore::open(parent.trace.meta, spec, tenant.clone(), parent.trace.sink.clone());
+        let mut open = trace.open_span(meta, trace.root, 1, tenant);
+        open.owns_trace = true;
+        open
+    } else {
+        parent.trace.open_span(meta, parent.id, parent.depth + 1, tenant)
+    };
+    if let Some(details) = details {
+        open.record.trace.with_span(open.record.id, |span| *span = *details);
+    }
+    Some(open)
+}
+
+/// Binds the innermost scope to `tenant`. Where the scope is a trace's first act, the trace is named after it.
+pub(crate) fn bind(tenant: Option<TenantId>) {
+    current(|scope| {
+        let Some(scope) = scope else { return };
+        if let Some(trace) = scope.first_act_of.take() {
+            trace.try_name(tenant.as_ref());
+        }
+        scope.context.tenant = tenant;
+    });
+}
+
+/// The innermost scope's call was refused: a trace whose first act it was leaves nothing behind.
+pub(crate) fn reject() {
+    current(|scope| {
+        if let Some(trace) = scope.and_then(|scope: &mut Scope| scope.first_act_of.take()) {
+            trace.try_discard();
+        }
+    });
+}

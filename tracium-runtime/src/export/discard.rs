@@ -1,0 +1,42 @@
+//! Collects and throws away: dry runs, benches.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use super::{Account, Exporter, SpanItem, TraceItem};
+use crate::collect::ledger::DropReason;
+use crate::trace::{SpanRecord, TraceCore};
+
+#[derive(Debug)]
+pub(crate) struct Discard;
+
+impl Exporter for Discard {
+    fn trace_started(&mut self, _: &Arc<TraceCore>) {}
+
+    fn span_open(&mut self, _: &SpanRecord) {}
+
+    fn span_ended(&mut self, span: SpanItem, account: &mut Account) {
+        account.acknowledge(span.receipt());
+    }
+
+    fn trace_ended(&mut self, trace: TraceItem, account: &mut Account) {
+        account.acknowledge(trace.receipt());
+    }
+
+    fn trace_discarded(&mut self, _: &Arc<TraceCore>) {}
+
+    fn dispatch(&mut self, _: Instant, _: bool, _: &mut Account) {}
+
+    fn poll_progress(&mut self, _: &mut Context<'_>, _: &mut Account) -> Poll<()> {
+        Poll::Pending
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        None
+    }
+
+    fn finish(&mut self, _: &mut Account) {}
+
+    fn drop_all(&mut self, _: DropReason, _: &mut Account) {}
+}

@@ -1,0 +1,86 @@
+//! Export: one background thread takes what was collected and hands it to an exporter.
+//!
+//! REST and console differ in encoding and delivery only, behind [`Exporter`].
+
+mod account;
+#[cfg(feature = "console")]
+mod console;
+mod discard;
+mod pipeline;
+#[cfg(feature = "rest")]
+mod rest;
+mod thread;
+mod usage;
+mod view;
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+pub(crate) use self::account::Account;
+pub(crate) use self::pipeline::{Answer, Command, Pipeline};
+pub(crate) use self::thread::{Handle, handle, start};
+pub use self::usage::{TenantUsage, Usage};
+pub(crate) use self::usage::Totals;
+pub(crate) use self::view::View;
+use crate::collect::ledger::DropReason;
+use crate::config::{InitError, Mask, Target};
+use crate::trace::details::SpanDetails;
+use crate::trace::{SpanRecord, TraceCore};
+
+/// A span that ended, with what was recorded on it.
+#[derive(Debug)]
+pub(crate) struct SpanItem {
+    pub(crate) record: SpanRecord,
+    pub(crate) details: Option<Box<SpanDetails>>,
+    /// The sweep that brought it: a flush waits for all up to its own.
+    pub(crate) sweep: u64,
+}
+
+/// The outcome of a trace: its root, ended.
+#[derive(Debug)]
+pub(crate) struct TraceItem {
+    pub(crate) root: SpanRecord,
+    pub(crate) details: Option<Box<SpanDetails>>,
+    pub(crate) sweep: u64,
+}
+
+/// A way out. All calls come from the export thread; none may block.
+pub(crate) trait Exporter: Send {
+    /// A trace opened.
+    fn trace_started(&mut self, trace: &Arc<TraceCore>);
+    /// A span is open for longer than a short one.
+    fn span_open(&mut self, span: &SpanRecord);
+    /// A span ended. It is the exporter's now, until it tells `account` what became of it.
+    fn span_ended(&mut self, span: SpanItem, account: &mut Account);
+    /// A trace ended; spans of it may follow.
+    fn trace_ended(&mut self, trace: TraceItem, account: &mut Account);
+    /// A trace was opened and refused at once: it never was.
+    fn trace_discarded(&mut self, trace: &Arc<TraceCore>);
+    /// Sends what is due; with `all`, everything.
+    fn dispatch(&mut self, now: Instant, all: bool, account: &mut Account);
+    /// Takes an answer to something that was sent; pending where none has come.
+    fn poll_progress(&mut self, cx: &mut Context<'_>, account: &mut Account) -> Poll<()>;
+    /// When `dispatch` should be called next, if not before.
+    fn next_due(&self) -> Option<Instant>;
+    /// The guard was dropped: what a person should see at the end.
+    fn finish(&mut self, account: &mut Account);
+    /// Lets go of everything, for `reason`.
+    fn drop_all(&mut self, reason: DropReason, account: &mut Account);
+}
+
+/// The exporter for `target`, made before the export thread starts so that what is wrong is said at once.
+#[cfg_attr(not(any(feature = "console", feature = "rest")), allow(unused_variables))]
+pub(crate) fn prepare(target: &Target, mask: Option<Mask>) -> Result<Box<dyn Exporter>, InitError> {
+    match target {
+        Target::Discard => Ok(Box::new(discard::Discard)),
+        #[cfg(feature = "console")]
+        Target::Console => Ok(Box::new(console::Console::new(mask))),
+        #[cfg(not(feature = "console"))]
+        Target::Console => Err(InitError::NotBuiltIn { exporter: "console" }),
+        #[cfg(feature = "rest")]
+        Target::Rest(endpoint) => Ok(Box::new(rest::Rest::new(endpoint, mask)?)),
+        #[cfg(not(feature = "rest"))]
+        Target::Rest(_) => Err(InitError::NotBuiltIn { exporter: "rest" }),
+    }
+}

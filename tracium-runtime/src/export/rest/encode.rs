@@ -1,0 +1,347 @@
+//! The bodies of the API's calls.
+
+use std::borrow::Cow;
+
+use serde_core::de::IgnoredAny;
+
+use super::super::{SpanItem, TraceItem, View};
+use super::lane::Lane;
+use super::text::{agent_name, cut, rfc3339};
+use crate::SpanId;
+use crate::config::Mask;
+use crate::content::{Json, fit, write_string, write_u64};
+use crate::panics::contained;
+use crate::trace::details::Error;
+use crate::trace::{SpanRecord, Status, TraceCore};
+
+/// What input and output may have, as JSON.
+const CONTENT_BYTES: usize = 100_000;
+const MOST_TAGS: usize = 100;
+
+/// The spans of one request: from the lane's front, still open ones, and the root.
+#[derive(Debug)]
+pub(super) struct Spans<'a> {
+    pub(super) ended: usize,
+    pub(super) open: &'a [SpanRecord],
+    pub(super) root: bool,
+}
+
+pub(super) struct Encoder {
+    workspace_id: Option<String>,
+    mask: Option<Mask>,
+    /// `parent_span_id`, tags and metadata of spans, until a backend refuses them.
+    extras: bool,
+}
+
+impl Encoder {
+    pub(super) fn new(workspace_id: Option<String>, mask: Option<Mask>) -> Self {
+        Self { workspace_id, mask, extras: true }
+    }
+
+    pub(super) fn has_extras(&self) -> bool {
+        self.extras
+    }
+
+    /// The backend refused what we add to the protocol: from now on it is left out.
+    pub(super) fn leave_out_extras(&mut self) {
+        if std::mem::take(&mut self.extras) {
+            tracing::warn!(
+                target: "tracium",
+                "the backend refuses `parent_span_id`, tags and metadata of spans; they are left out from now on"
+            );
+        }
+    }
+
+    /// Whether the root carries something that only a span can: captures, metadata, session or user.
+    #[allow(clippy::unused_self)] // Beside the encoder's other questions; an OTLP backend gets the root always.
+    pub(super) fn wants_root(&self, lane: &Lane) -> bool {
+        let state = lane.trace.state();
+        let trace = &state.trace;
+        let of_trace = !trace.metadata.is_empty() || trace.session.is_some() || trace.user.is_some();
+        let recorded = lane.end.as_ref().and_then(|end| end.details.as_ref()).or_else(|| state.spans.get(&lane.trace.root));
+        !lane.trace.remote
+            && (of_trace
+                || recorded.is_some_and(|details| {
+                    details.input.is_some()
+                        || details.output.is_some()
+                        || details.usage.is_some()
+                        || details.tools.is_some()
+                        || details.tool_calls.is_some()
+                        || !details.metadata.is_empty()
+                }))
+    }
+
+    pub(super) fn create(&self, trace: &TraceCore) -> Vec<u8> {
+        let mut out = Vec::with_capacity(256);
+        let mut body = Object::new(&mut out);
+        body.text("agent_name", &agent_name(trace.agent()));
+        body.some_text("model_id", trace.model().as_deref().map(|model| cut(model, 256)));
+        tags(&mut body, trace);
+        body.text("trace_id", &trace.public_id());
+        body.some_text("workspace_id", trace.workspace().or(self.workspace_id.as_deref()).map(|id| cut(id, 256)));
+        body.some_text("version", trace.version().map(|version| cut(version, 128)));
+        body.some_text("tenant_id", trace.tenant().as_ref().map(crate::TenantId::as_str));
+        body.end();
+        out
+    }
+
+    pub(super) fn spans(&self, lane: &Lane, which: &Spans<'_>) -> Vec<u8> {
+        let mut out = Vec::with_capacity(64 + which.ended * 384);
+        out.extend_from_slice(b"{\"spans\":[");
+        let start = out.len();
+        let separate = |out: &mut Vec<u8>| {
+            if out.len() > start {
+                out.push(b',');
+            }
+        };
+        if which.root
+            && let Some(end) = &lane.end
+        {
+            separate(&mut out);
+            self.span(&mut out, lane, &end.root, end.details.as_deref());
+        }
+        for SpanItem { record, details, .. } in lane.spans.iter().take(which.ended) {
+            separate(&mut out);
+            self.span(&mut out, lane, record, details.as_deref());
+        }
+        for record in which.open {
+            separate(&mut out);
+            self.span(&mut out, lane, record, None);
+        }
+        out.extend_from_slice(b"]}");
+        out
+    }
+
+    fn span(&self, out: &mut Vec<u8>, lane: &Lane, record: &SpanRecord, details: Option<&crate::trace::details::SpanDetails>) {
+        let trace = &lane.trace;
+        let view = View::new(record, details);
+        let is_root = record.id == trace.root && !trace.remote;
+        let mut body = Object::new(out);
+        body.text("id", &record.id.to_uuid(trace.id));
+        body.text("span_type", cut(view.kind(), 128));
+        body.text("status", match (record.ended, record.status) {
+            (None, _) => "in_progress",
+            (Some(_), Status::Completed) => "completed",
+            (Some(_), Status::Failed) => "failed",
+        });
+        body.text("started_at", &rfc3339(record.started.unix_nanos()));
+        if let (Some(ended), Some(duration)) = (record.ended, view.duration()) {
+            body.text("completed_at", &rfc3339(ended.unix_nanos()));
+            body.number("latency_ms", u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
+        }
+        body.text("name", cut(view.name(), 512));
+        // Where no root is sent, its children are the outermost.
+        body.number("depth_level", u64::from(if lane.has_root { record.depth } else { record.depth.saturating_sub(1) }));
+        if self.extras {
+            self.extras_of(&mut body, lane, view, is_root);
+        }
+        let model = view.model().map(Cow::Borrowed).or_else(|| trace.model().map(Cow::Owned));
+        body.some_text("model_id", model.as_deref().map(|model| cut(model, 256)));
+        body.some_text("tenant_id", record.tenant.as_ref().map(crate::TenantId::as_str));
+        self.json(&mut body, "input", view.input());
+        self.json(&mut body, "output", view.output());
+        self.json(&mut body, "tools", view.tools());
+        self.json(&mut body, "tool_calls", view.tool_calls());
+        body.some_text("error", view.error().map(|error| self.error(error)).as_deref());
+        if let Some(usage) = view.usage() {
+            body.number("input_tokens", usage.input);
+            body.number("output_tokens", usage.output);
+            body.some_number("cached_input_tokens", usage.cached_input);
+            body.some_number("cache_creation_input_tokens", usage.cache_creation_input);
+        }
+        body.end();
+    }
+
+    /// What the published clients leave out: the parent, tags and metadata.
+    fn extras_of(&self, body: &mut Object<'_>, lane: &Lane, view: View<'_>, is_root: bool) {
+        let (record, trace) = (view.record, &lane.trace);
+        let parent: Option<SpanId> = (!is_root && (record.parent != trace.root || lane.has_root || trace.remote)).then_some(record.parent);
+        body.some_text("parent_span_id", parent.map(|parent| parent.to_uuid(trace.id)).as_deref());
+        if is_root {
+            tags(body, trace);
+        } else {
+            let own = unique_tags(view.tags());
+            if !own.is_empty() {
+                body.texts("tags", &own);
+            }
+        }
+        let mut metadata: Vec<(Cow<'_, str>, String)> = Vec::new();
+        let mut put = |key: &str, value: &Json| metadata.push((Cow::Owned(key.to_owned()), value.as_str().to_owned()));
+        if is_root {
+            let state = trace.state();
+            for (key, value) in &state.trace.metadata {
+                put(key, value);
+            }
+            for (key, value) in [("session_id", &state.trace.session), ("user_id", &state.trace.user)] {
+                if let Some(value) = value {
+                    let mut text = String::new();
+                    write_string(&mut text, value);
+                    put(key, &Json::from_valid(text));
+                }
+            }
+        }
+        for (key, value) in view.metadata() {
+            put(key, value);
+        }
+        if !metadata.is_empty() {
+            let mut object = Vec::new();
+            let mut fields = Object::new(&mut object);
+            for (key, value) in &metadata {
+                fields.raw(key, value);
+            }
+            fields.end();
+            let object = String::from_utf8(object).unwrap_or_else(|_| "{}".to_owned());
+            self.json(body, "metadata", Some(&Json::from_valid(object)));
+        }
+    }
+
+    /// The call that ends the trace, and its body.
+    pub(super) fn end(&self, lane: &Lane, end: &TraceItem) -> (&'static str, Vec<u8>) {
+        let view = View::new(&end.root, end.details.as_deref());
+        let mut out = Vec::with_capacity(256);
+        let mut body = Object::new(&mut out);
+        let call = if let Some(error) = view.error() {
+            body.text("error", &self.error(error));
+            "fail"
+        } else {
+            let summary = lane.trace.state().trace.summary.clone();
+            body.some_text("summary", summary.map(|summary| self.text("summary", &summary)).as_deref());
+            tags(&mut body, &lane.trace);
+            "complete"
+        };
+        body.some_text("model", lane.summary.models().as_deref());
+        body.some_text("system_prompt", lane.summary.system_prompts().map(|prompt| self.text("input", &prompt)).as_deref());
+        if !lane.summary.steps.is_empty() {
+            let mut steps = Vec::new();
+            for step in &lane.summary.steps {
+                steps.push(if steps.is_empty() { b'[' } else { b',' });
+                let mut object = Object::new(&mut steps);
+                object.text("name", cut(&step.name, 512));
+                object.some_text("model", step.model.as_deref());
+                let prompt = step.system_prompt.as_deref().map(|prompt| self.text("input", prompt));
+                object.some_text("system_prompt", prompt.as_deref());
+                object.end();
+            }
+            steps.push(b']');
+            body.raw("llm_steps", &String::from_utf8(steps).unwrap_or_else(|_| "[]".to_owned()));
+        }
+        body.end();
+        (call, out)
+    }
+
+    fn error(&self, error: &Error) -> String {
+        cut(&self.text("error", error.text()), Error::MAX_CHARS).to_owned()
+    }
+
+    /// A text, as the mask leaves it.
+    fn text(&self, field: &str, text: &str) -> String {
+        let mut text = text.to_owned();
+        match &self.mask {
+            Some(mask) if contained(|| mask(field, &mut text)).is_none() => "[withheld: the mask failed]".to_owned(),
+            _ => text,
+        }
+    }
+
+    /// A captured value, as the mask leaves it, cut to what the API takes.
+    fn json(&self, body: &mut Object<'_>, field: &str, value: Option<&Json>) {
+        let Some(value) = value else { return };
+        let masked = self.mask.as_ref().map(|_| self.text(field, value.as_str()));
+        match masked {
+            None => body.raw(field, &fit(value.as_str(), CONTENT_BYTES)),
+            // A mask may make text of what was JSON.
+            Some(text) if serde_json::from_str::<IgnoredAny>(&text).is_err() => {
+                let mut string = String::new();
+                write_string(&mut string, &text);
+                body.raw(field, &fit(&string, CONTENT_BYTES));
+            }
+            Some(text) => body.raw(field, &fit(&text, CONTENT_BYTES)),
+        }
+    }
+}
+
+
+
+/// The trace's tags: the constant ones, those that were added, and the one that names its function.
+fn tags(body: &mut Object<'_>, trace: &TraceCore) {
+    let state = trace.state();
+    let function = trace.meta.span.function;
+    let auto = (!function.is_empty()).then(|| format!("@trace:{function}"));
+    let all = trace.meta.span.tags.iter().copied().chain(state.trace.tags.iter().map(|tag| &**tag)).chain(auto.as_deref());
+    let tags = unique_tags(all);
+    if !tags.is_empty() {
+        body.texts("tags", &tags);
+    }
+}
+
+/// At most 100 tags of 128 characters, without repeats in another case.
+fn unique_tags<'a>(tags: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut seen = std::collections::HashSet::new();
+    tags.map(|tag| cut(tag, 128))
+        .filter(|tag| !tag.is_empty() && seen.insert(tag.to_lowercase()))
+        .take(MOST_TAGS)
+        .collect()
+}
+
+/// A JSON object on its way into a buffer.
+struct Object<'a> {
+    out: &'a mut Vec<u8>,
+    first: bool,
+}
+
+impl<'a> Object<'a> {
+    fn new(out: &'a mut Vec<u8>) -> Self {
+        out.push(b'{');
+        Self { out, first: true }
+    }
+
+    fn key(&mut self, key: &str) {
+        if !std::mem::take(&mut self.first) {
+            self.out.push(b',');
+        }
+        write_string(self.out, key);
+        self.out.push(b':');
+    }
+
+    fn text(&mut self, key: &str, value: &str) {
+        self.key(key);
+        write_string(self.out, value);
+    }
+
+    fn some_text(&mut self, key: &str, value: Option<&str>) {
+        if let Some(value) = value {
+            self.text(key, value);
+        }
+    }
+
+    fn texts(&mut self, key: &str, values: &[&str]) {
+        self.key(key);
+        self.out.push(b'[');
+        for (index, value) in values.iter().enumerate() {
+            if index > 0 {
+                self.out.push(b',');
+            }
+            write_string(self.out, value);
+        }
+        self.out.push(b']');
+    }
+
+    fn number(&mut self, key: &str, value: u64) {
+        self.key(key);
+        write_u64(self.out, value);
+    }
+
+    fn some_number(&mut self, key: &str, value: Option<u64>) {
+        if let Some(value) = value {
+            self.number(key, value);
+        }
+    }
+
+    fn raw(&mut self, key: &str, json: &str) {
+        self.key(key);
+        self.out.extend_from_slice(json.as_bytes());
+    }
+
+    fn end(self) {
+        self.out.push(b'}');
+    }
+}

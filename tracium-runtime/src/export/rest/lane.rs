@@ -1,0 +1,148 @@
+//! A trace on its way out.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::super::account::Receipt;
+use super::super::{Account, SpanItem, TraceItem};
+use super::summary::Summary;
+use crate::collect::ledger::DropReason;
+use crate::trace::{SpanRecord, TraceCore};
+
+/// How long an open trace waits for its own code to name it. The create must leave within a second.
+const NAMING: Duration = Duration::from_millis(500);
+/// How long spans of an open trace wait for company.
+const COMPANY: Duration = Duration::from_secs(1);
+/// The most spans of one request.
+pub(super) const BATCH: usize = 1_000;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    Idle,
+    /// A request is under way.
+    Waiting,
+}
+
+#[derive(Debug)]
+pub(super) struct Lane {
+    pub(super) trace: Arc<TraceCore>,
+    /// What paths call the trace: our id, or what the backend answered to the create.
+    pub(super) path_id: String,
+    pub(super) state: State,
+    pub(super) created: bool,
+    /// The root span goes out as well: decided once, since its children's depth hangs on it.
+    pub(super) has_root: bool,
+    /// The backend will never take anything of this trace.
+    pub(super) gone: Option<DropReason>,
+    pub(super) spans: VecDeque<SpanItem>,
+    /// Open for long, and to be told of.
+    pub(super) open: Vec<SpanRecord>,
+    pub(super) end: Option<TraceItem>,
+    /// Its root span was sent ahead of the call that ends it.
+    pub(super) root_sent: bool,
+    /// The request under way carries it.
+    pub(super) root_flies: bool,
+    /// It was too much for a request with others.
+    pub(super) root_alone: bool,
+    pub(super) ended: bool,
+    pub(super) summary: Summary,
+    /// How many of `spans`, from the front, the request under way carries.
+    pub(super) sent: usize,
+    /// The most spans of the next request, less than usual after a 413.
+    pub(super) batch: usize,
+    /// Failures in a row.
+    pub(super) attempts: u32,
+    /// Not before, after a failure.
+    pub(super) not_before: Option<Instant>,
+    /// When the first of `spans` came.
+    pub(super) oldest: Instant,
+    since: Instant,
+    pub(super) due: Option<Instant>,
+    /// It waits among the ended lanes.
+    pub(super) listed: bool,
+}
+
+impl Lane {
+    pub(super) fn new(trace: Arc<TraceCore>) -> Self {
+        let now = Instant::now();
+        Self {
+            path_id: trace.public_id(),
+            // Another process creates it, and ends it.
+            created: trace.remote,
+            ended: trace.remote,
+            trace,
+            state: State::Idle,
+            has_root: false,
+            gone: None,
+            spans: VecDeque::new(),
+            open: Vec::new(),
+            end: None,
+            root_sent: false,
+            root_flies: false,
+            root_alone: false,
+            summary: Summary::default(),
+            sent: 0,
+            batch: BATCH,
+            attempts: 0,
+            not_before: None,
+            oldest: now,
+            since: now,
+            due: None,
+            listed: false,
+        }
+    }
+
+    pub(super) fn push(&mut self, span: SpanItem) {
+        if self.spans.is_empty() {
+            self.oldest = Instant::now();
+        }
+        // Told of now, it would look as if it were still open.
+        self.open.retain(|open| open.id != span.record.id);
+        self.summary.add(&span);
+        self.spans.push_back(span);
+    }
+
+    /// When the next request should leave; `None` where there is nothing to send, or one is under way.
+    pub(super) fn next_due(&self, urgent: bool) -> Option<Instant> {
+        if self.state == State::Waiting {
+            return None;
+        }
+        let has_items = !self.spans.is_empty() || self.end.is_some();
+        let due = if !self.created {
+            if self.end.is_some() || (urgent && has_items) { self.since } else { self.since + NAMING }
+        } else if self.end.is_some() || self.spans.len() >= BATCH || (urgent && has_items) || !self.open.is_empty() {
+            self.oldest
+        } else if has_items {
+            self.oldest + COMPANY
+        } else {
+            return None;
+        };
+        Some(self.not_before.map_or(due, |at| due.max(at)))
+    }
+
+    /// Nothing is left to send, and the backend knows that the trace ended.
+    pub(super) fn is_done(&self) -> bool {
+        (self.ended || self.gone.is_some()) && self.spans.is_empty() && self.end.is_none() && self.state == State::Idle
+    }
+
+    /// Done, and nobody is left who could add to it.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.is_done() && Arc::strong_count(&self.trace) == 1
+    }
+
+    /// Counts what lies here, where the backend will never take it.
+    pub(super) fn drop_if_gone(&mut self, account: &mut Account) {
+        let Some(reason) = self.gone else { return };
+        if self.state == State::Waiting {
+            return;
+        }
+        self.open.clear();
+        let spans = self.spans.drain(..).map(|span| span.receipt());
+        let receipts: Vec<Receipt> = spans.chain(self.end.take().map(|end| end.receipt())).collect();
+        receipts.into_iter().for_each(|receipt| account.drop(receipt, reason));
+        // A trace that the backend does not have needs no end.
+        self.created = true;
+        self.not_before = None;
+    }
+}

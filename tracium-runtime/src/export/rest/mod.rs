@@ -1,0 +1,254 @@
+//! Tracium's REST API, as `wire/rest.md` of the project's notes describes it.
+//!
+//! A trace is a lane: its requests leave one after the other (create, spans, complete or fail), many lanes side by
+//! side. What cannot be delivered now waits in its lane; what can never be is counted.
+
+mod answer;
+mod client;
+mod encode;
+mod gate;
+mod lane;
+mod step;
+mod summary;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use tokio::task::JoinSet;
+
+use self::answer::{Call, Verdict, judge};
+use self::client::{Client, Reply};
+use self::gate::Gate;
+use self::lane::{Lane, State};
+use super::{Account, Exporter, SpanItem, TraceItem};
+use crate::collect::ledger::DropReason;
+use crate::config::{Endpoint, InitError, Mask};
+use crate::notice::Minute;
+use crate::trace::{SpanRecord, TraceCore};
+
+/// Requests under way at once, of different traces.
+const IN_FLIGHT: usize = 32;
+
+type Key = usize;
+
+pub(crate) struct Rest {
+    client: Client,
+    encoder: encode::Encoder,
+    lanes: HashMap<Key, Lane>,
+    /// Lanes with something to send, by when. A lane is in it once at most, and not while a request of it is under way.
+    due: BTreeSet<(Instant, Key)>,
+    /// Lanes whose trace ended and whose spans are delivered, kept while somebody may still add to them.
+    ended: Vec<Key>,
+    flying: JoinSet<(Key, Call, Reply)>,
+    gate: Gate,
+    /// Somebody waits for a flush: whatever can be sent is due at once.
+    urgent: bool,
+}
+
+impl Rest {
+    pub(crate) fn new(endpoint: &Endpoint, mask: Option<Mask>) -> Result<Self, InitError> {
+        Ok(Self {
+            client: Client::new(endpoint)?,
+            encoder: encode::Encoder::new(endpoint.workspace_id.clone(), mask),
+            lanes: HashMap::new(),
+            due: BTreeSet::new(),
+            ended: Vec::new(),
+            flying: JoinSet::new(),
+            gate: Gate::default(),
+            urgent: false,
+        })
+    }
+
+    /// Does something to the lane of `trace`, and finds out anew when the lane is due.
+    fn with_lane(&mut self, trace: &Arc<TraceCore>, work: impl FnOnce(&mut Lane)) {
+        let key = Arc::as_ptr(trace) as Key;
+        let lane = self.lanes.entry(key).or_insert_with(|| Lane::new(Arc::clone(trace)));
+        work(lane);
+        self.schedule(key);
+    }
+
+    fn schedule(&mut self, key: Key) {
+        let Some(lane) = self.lanes.get_mut(&key) else { return };
+        let due = lane.next_due(self.urgent);
+        if due == lane.due {
+            return;
+        }
+        if let Some(before) = lane.due {
+            self.due.remove(&(before, key));
+        }
+        if let Some(at) = due {
+            self.due.insert((at, key));
+        }
+        lane.due = due;
+    }
+
+    /// Sends the next request of `key`'s lane.
+    fn send(&mut self, key: Key, account: &mut Account) {
+        let Some(lane) = self.lanes.get_mut(&key) else { return };
+        lane.due = None;
+        let Some(request) = step::next(lane, &self.encoder) else {
+            self.settle(key, account);
+            return;
+        };
+        lane.state = State::Waiting;
+        account.collector.ledger.requests.fetch_add(1, Ordering::Relaxed);
+        let call = request.call;
+        let sent = self.client.send(request);
+        self.flying.spawn(async move { (key, call, sent.await) });
+    }
+
+    fn answered(&mut self, key: Key, call: Call, reply: &Reply, account: &mut Account) {
+        let Some(lane) = self.lanes.get_mut(&key) else { return };
+        lane.state = State::Idle;
+        let verdict = judge(call, reply, lane.attempts, self.encoder.has_extras());
+        if !matches!(verdict, Verdict::Delivered { .. }) {
+            account.collector.ledger.note_error(&reply.describe(call));
+        }
+        match verdict {
+            Verdict::Delivered { id } => {
+                self.gate.open();
+                step::delivered(lane, call, id, account);
+            }
+            Verdict::Again { after, backend_down } => {
+                lane.attempts += 1;
+                let pause = self.gate.pause(lane.attempts, after, backend_down);
+                step::again(lane, Instant::now() + pause);
+            }
+            Verdict::Plain => {
+                self.encoder.leave_out_extras();
+                step::again(lane, Instant::now());
+            }
+            Verdict::Recreate => {
+                lane.attempts += 1;
+                let pause = self.gate.pause(lane.attempts, None, false);
+                step::recreate(lane, Instant::now() + pause);
+            }
+            Verdict::Split => step::split(lane, account),
+            Verdict::Drop(reason) => {
+                warn_of_loss(reason, &reply.describe(call));
+                step::refused(lane, call, reason, account);
+            }
+        }
+        self.settle(key, account);
+    }
+
+    /// Schedules the lane, or lets go of it where it is done and nobody can add to it.
+    fn settle(&mut self, key: Key, account: &mut Account) {
+        let Some(lane) = self.lanes.get_mut(&key) else { return };
+        lane.drop_if_gone(account);
+        if lane.is_done() && !lane.listed {
+            lane.listed = true;
+            self.ended.push(key);
+        }
+        self.schedule(key);
+    }
+
+    fn forget_done(&mut self) {
+        let lanes = &mut self.lanes;
+        self.ended.retain(|key| {
+            let Some(lane) = lanes.get(key) else { return false };
+            if lane.is_abandoned() {
+                lanes.remove(key);
+                return false;
+            }
+            true
+        });
+    }
+}
+
+fn warn_of_loss(reason: DropReason, what: &str) {
+    static TURN: Minute = Minute::new();
+    if TURN.is_due() {
+        tracing::warn!(target: "tracium", %reason, "spans were lost: {what}");
+    }
+}
+
+impl Exporter for Rest {
+    fn trace_started(&mut self, trace: &Arc<TraceCore>) {
+        self.with_lane(trace, |_| ());
+    }
+
+    fn span_open(&mut self, span: &SpanRecord) {
+        self.with_lane(&span.trace, |lane| lane.open.push(span.clone()));
+    }
+
+    fn span_ended(&mut self, span: SpanItem, account: &mut Account) {
+        let trace = Arc::clone(&span.record.trace);
+        self.with_lane(&trace, |lane| {
+            lane.push(span);
+            lane.drop_if_gone(account);
+        });
+    }
+
+    fn trace_ended(&mut self, trace: TraceItem, account: &mut Account) {
+        let core = Arc::clone(&trace.root.trace);
+        self.with_lane(&core, |lane| {
+            lane.end = Some(trace);
+            lane.drop_if_gone(account);
+        });
+        self.settle(Arc::as_ptr(&core) as Key, account);
+    }
+
+    fn trace_discarded(&mut self, trace: &Arc<TraceCore>) {
+        let key = Arc::as_ptr(trace) as Key;
+        if let Some(due) = self.lanes.remove(&key).and_then(|lane| lane.due) {
+            self.due.remove(&(due, key));
+        }
+    }
+
+    fn dispatch(&mut self, now: Instant, all: bool, account: &mut Account) {
+        if all && !self.urgent {
+            self.urgent = true;
+            let keys: Vec<Key> = self.lanes.keys().copied().collect();
+            keys.into_iter().for_each(|key| self.schedule(key));
+        }
+        self.urgent = all;
+        while self.flying.len() < self.gate.width(now, IN_FLIGHT) {
+            match self.due.pop_first() {
+                Some((at, key)) if at <= now => self.send(key, account),
+                Some(later) => {
+                    self.due.insert(later);
+                    break;
+                }
+                None => break,
+            }
+        }
+        self.forget_done();
+    }
+
+    fn poll_progress(&mut self, cx: &mut Context<'_>, account: &mut Account) -> Poll<()> {
+        match self.flying.poll_join_next(cx) {
+            Poll::Ready(Some(Ok((key, call, reply)))) => {
+                self.answered(key, call, &reply, account);
+                Poll::Ready(())
+            }
+            // A request's task neither panics nor is aborted; were it, its lane would be sent again by the next flush.
+            Poll::Ready(Some(Err(_))) => Poll::Ready(()),
+            Poll::Ready(None) | Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        let (first, _) = *self.due.first()?;
+        (self.flying.len() < IN_FLIGHT).then(|| self.gate.not_before(first))
+    }
+
+    fn finish(&mut self, _: &mut Account) {}
+
+    fn drop_all(&mut self, reason: DropReason, account: &mut Account) {
+        self.flying.abort_all();
+        for lane in self.lanes.values_mut() {
+            lane.gone = Some(reason);
+            lane.state = State::Idle;
+            lane.drop_if_gone(account);
+        }
+        self.lanes.clear();
+        self.due.clear();
+    }
+}

@@ -1,0 +1,137 @@
+//! What a lane sends next, and what an answer does to it.
+
+use std::time::Instant;
+
+use super::super::Account;
+use super::answer::Call;
+use super::client::Request;
+use super::encode::{Encoder, Spans};
+use super::lane::{BATCH, Lane};
+use super::text::path_segment;
+use crate::collect::ledger::DropReason;
+
+/// The next request of the lane; `None` where there is nothing to send.
+pub(super) fn next(lane: &mut Lane, encoder: &Encoder) -> Option<Request> {
+    if lane.gone.is_some() {
+        return None;
+    }
+    if !lane.created {
+        return create(lane, encoder);
+    }
+    lane.has_root |= !lane.root_sent && encoder.wants_root(lane);
+    let path = |lane: &Lane, call: &str| format!("/agents/traces/{}/{call}", path_segment(&lane.path_id));
+    let root = lane.end.is_some() && lane.has_root && !lane.root_sent;
+    if !lane.spans.is_empty() || !lane.open.is_empty() || root {
+        // One tenant a request, so that it can be named in a header.
+        let tenant = match (lane.spans.front(), lane.open.first()) {
+            (Some(span), _) => span.record.tenant.clone(),
+            (None, Some(open)) => open.tenant.clone(),
+            (None, None) => lane.trace.tenant(),
+        };
+        let count = lane.spans.iter().take(lane.batch).take_while(|span| span.record.tenant == tenant).count();
+        lane.root_flies = root && count == lane.spans.len() && tenant == lane.trace.tenant() && (count == 0 || !lane.root_alone);
+        let (open, rest) = std::mem::take(&mut lane.open).into_iter().partition(|span| span.tenant == tenant);
+        lane.open = rest;
+        lane.sent = count;
+        let body = encoder.spans(lane, &Spans { ended: count, open: &open, root: lane.root_flies });
+        let call = if count > 0 || lane.root_flies { Call::Spans } else { Call::Announce };
+        return Some(Request { call, path: path(lane, "spans"), tenant, body });
+    }
+    let end = lane.end.as_ref()?;
+    let (call, body) = encoder.end(lane, end);
+    Some(Request { call: Call::End, path: path(lane, call), tenant: lane.trace.tenant(), body })
+}
+
+fn create(lane: &mut Lane, encoder: &Encoder) -> Option<Request> {
+    let tenant = {
+        let mut state = lane.trace.state();
+        if state.discarded {
+            return None;
+        }
+        // From here on the trace's tenant holds.
+        state.announced = true;
+        state.tenant.clone()
+    };
+    let body = encoder.create(&lane.trace);
+    Some(Request { call: Call::Create, path: "/agents/traces".to_owned(), tenant, body })
+}
+
+/// What was sent has arrived.
+pub(super) fn delivered(lane: &mut Lane, call: Call, id: Option<String>, account: &mut Account) {
+    lane.attempts = 0;
+    lane.not_before = None;
+    match call {
+        Call::Create => {
+            lane.created = true;
+            if let Some(id) = id {
+                lane.path_id = id;
+            }
+        }
+        Call::Spans => {
+            take_sent(lane, |receipt| account.acknowledge(receipt));
+            lane.batch = BATCH;
+        }
+        Call::Announce => {}
+        Call::End => {
+            lane.ended = true;
+            if let Some(end) = lane.end.take() {
+                account.acknowledge(end.receipt());
+            }
+        }
+    }
+}
+
+/// What was sent will never be taken.
+pub(super) fn refused(lane: &mut Lane, call: Call, reason: DropReason, account: &mut Account) {
+    lane.attempts = 0;
+    lane.not_before = None;
+    match call {
+        Call::Create => lane.gone = Some(reason),
+        Call::Spans => take_sent(lane, |receipt| account.drop(receipt, reason)),
+        Call::Announce => {}
+        Call::End => {
+            lane.ended = true;
+            if let Some(end) = lane.end.take() {
+                account.drop(end.receipt(), reason);
+            }
+        }
+    }
+}
+
+fn take_sent(lane: &mut Lane, mut settle: impl FnMut(super::super::account::Receipt)) {
+    for span in lane.spans.drain(..lane.sent) {
+        settle(span.receipt());
+    }
+    lane.root_sent |= std::mem::take(&mut lane.root_flies);
+    lane.sent = 0;
+    lane.oldest = Instant::now();
+}
+
+/// The same again, not before `at`.
+pub(super) fn again(lane: &mut Lane, at: Instant) {
+    lane.sent = 0;
+    lane.root_flies = false;
+    lane.not_before = Some(at);
+}
+
+/// The backend does not know the trace: from the start, not before `at`.
+pub(super) fn recreate(lane: &mut Lane, at: Instant) {
+    again(lane, at);
+    // What another process opened, it creates; it may only be slower than we are.
+    lane.created = lane.trace.remote;
+}
+
+/// Too much at once: half of it next time; one span alone is lost.
+pub(super) fn split(lane: &mut Lane, account: &mut Account) {
+    if lane.sent > 1 {
+        lane.batch = lane.sent / 2;
+        again(lane, Instant::now());
+    } else if lane.sent == 1 && lane.root_flies {
+        // The root goes alone next time.
+        lane.batch = 1;
+        lane.root_alone = true;
+        again(lane, Instant::now());
+    } else {
+        refused(lane, Call::Spans, DropReason::TooLarge, account);
+    }
+}

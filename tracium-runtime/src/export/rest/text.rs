@@ -1,0 +1,132 @@
+//! Times and texts as the API wants them.
+
+use std::borrow::Cow;
+
+/// Cuts `text` after `most` characters.
+pub(super) fn cut(text: &str, most: usize) -> &str {
+    text.char_indices().nth(most).map_or(text, |(at, _)| &text[..at])
+}
+
+/// An agent's name as the API takes it: what it does not is replaced, since a refused create would cost the trace.
+pub(super) fn agent_name(name: &str) -> Cow<'_, str> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, ' ' | '-' | '_' | '.');
+    let name = if name.is_empty() { "agent" } else { cut(name, 256) };
+    if name.chars().all(allowed) {
+        Cow::Borrowed(name)
+    } else {
+        Cow::Owned(name.chars().map(|c| if allowed(c) { c } else { '_' }).collect())
+    }
+}
+
+/// `id` as one segment of a path: the backend may have answered any text as an id.
+pub(super) fn path_segment(id: &str) -> Cow<'_, str> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if id.bytes().all(plain) {
+        return Cow::Borrowed(id);
+    }
+    let mut out = String::new();
+    for byte in id.bytes() {
+        if plain(byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// RFC 3339 in UTC, with microseconds.
+pub(super) fn rfc3339(unix_nanos: u64) -> String {
+    let seconds = unix_nanos / 1_000_000_000;
+    let micros = unix_nanos / 1_000 % 1_000_000;
+    let (year, month, day) = civil((seconds / 86_400) as i64);
+    let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}+00:00")
+}
+
+/// The date that is `days` after 1970-01-01, in the proleptic Gregorian calendar.
+fn civil(days: i64) -> (i64, u32, u32) {
+    // Counted in eras of 400 years that begin on March 1st, so that the leap day is the last of its year.
+    let days = days + 719_468;
+    let era = days.div_euclid(146_097);
+    let day_of_era = days.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * day_of_year + 2) / 153;
+    let day = (day_of_year - (153 * from_march + 2) / 5 + 1) as u32;
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 } as u32;
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+}
+
+/// Seconds since the Unix epoch of a date such as `Sun, 06 Nov 1994 08:49:37 GMT`.
+pub(super) fn parse_http_date(text: &str) -> Option<u64> {
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let mut words = text.split_ascii_whitespace().skip(1);
+    let day: i64 = words.next()?.parse().ok()?;
+    let month = words.next()?;
+    let month = MONTHS.iter().position(|name| *name == month)? as i64 + 1;
+    let year: i64 = words.next()?.parse().ok()?;
+    let mut clock = words.next()?.splitn(3, ':').map(|part| part.parse::<u64>().ok());
+    let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next()??);
+    let sane = (1..=31).contains(&day) && (1970..=9999).contains(&year) && hour < 24 && minute < 60 && second < 61;
+    (sane && words.next() == Some("GMT")).then(|| {
+        let days = days_since_epoch(year, month, day);
+        days as u64 * 86_400 + hour * 3_600 + minute * 60 + second
+    })
+}
+
+fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let from_march = (month + 9) % 12;
+    let day_of_year = (153 * from_march + 2) / 5 + day - 1;
+    let year_of_era = year.rem_euclid(400);
+    year.div_euclid(400) * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_rfc_3339_in_utc_with_microseconds() {
+        assert_eq!(rfc3339(0), "1970-01-01T00:00:00.000000+00:00");
+        assert_eq!(rfc3339(951_782_400_000_001_999), "2000-02-29T00:00:00.000001+00:00");
+        assert_eq!(rfc3339(1_795_198_256_934_646_000), "2026-11-20T18:10:56.934646+00:00");
+    }
+
+    #[test]
+    fn every_day_of_four_centuries_leads_back_to_itself() {
+        for days in (0..146_097).step_by(13) {
+            let (year, month, day) = civil(days);
+            assert_eq!(days_since_epoch(year, i64::from(month), i64::from(day)), days);
+        }
+    }
+
+    #[test]
+    fn http_dates_are_read_and_other_texts_are_not() {
+        assert_eq!(parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777));
+        for text in ["", "soon", "Sun, 06 Nov 1994", "Sun, 99 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:37 CET"] {
+            assert_eq!(parse_http_date(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn agent_names_hold_only_what_the_api_takes() {
+        assert_eq!(agent_name("support-bot v1.2"), "support-bot v1.2");
+        assert_eq!(agent_name("no/slash"), "no_slash");
+        assert_eq!(agent_name(""), "agent");
+        assert_eq!(agent_name(&"é".repeat(300)).chars().count(), 256);
+    }
+
+    #[test]
+    fn ids_stay_one_segment_of_a_path() {
+        assert_eq!(path_segment("a-b_1"), "a-b_1");
+        assert_eq!(path_segment("../x?y"), "%2E%2E%2Fx%3Fy");
+    }
+
+    #[test]
+    fn texts_are_cut_at_characters() {
+        assert_eq!(cut("会社", 1), "会");
+        assert_eq!(cut("ab", 2), "ab");
+    }
+}

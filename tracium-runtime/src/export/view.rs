@@ -1,0 +1,82 @@
+//! A span as a reader sees it: what was recorded at run time wins over what was known while compiling.
+
+use std::time::Duration;
+
+use crate::content::Json;
+use crate::trace::details::{Error, SpanDetails};
+use crate::trace::{SpanRecord, TokenUsage};
+
+/// A span and its details, read as one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct View<'a> {
+    pub(crate) record: &'a SpanRecord,
+    details: Option<&'a SpanDetails>,
+}
+
+impl<'a> View<'a> {
+    pub(crate) fn new(record: &'a SpanRecord, details: Option<&'a SpanDetails>) -> Self {
+        Self { record, details }
+    }
+
+    pub(crate) fn kind(self) -> &'a str {
+        self.details.and_then(|details| details.kind.as_deref()).unwrap_or(self.record.meta.kind)
+    }
+
+    /// The root is named after its agent where nobody named it.
+    pub(crate) fn name(self) -> &'a str {
+        let named = self.details.and_then(|details| details.name.as_deref());
+        let meta = self.record.meta.name;
+        named.unwrap_or(if meta.is_empty() { self.record.trace.agent() } else { meta })
+    }
+
+    /// The span's own model, without its trace's.
+    pub(crate) fn model(self) -> Option<&'a str> {
+        self.details.and_then(|details| details.model.as_deref()).or(self.record.meta.model)
+    }
+
+    pub(crate) fn usage(self) -> Option<TokenUsage> {
+        self.details.and_then(|details| details.usage)
+    }
+
+    pub(crate) fn error(self) -> Option<&'a Error> {
+        self.details.and_then(|details| details.error.as_ref())
+    }
+
+    pub(crate) fn input(self) -> Option<&'a Json> {
+        self.details.and_then(|details| details.input.as_ref())
+    }
+
+    pub(crate) fn output(self) -> Option<&'a Json> {
+        self.details.and_then(|details| details.output.as_ref())
+    }
+
+    pub(crate) fn tools(self) -> Option<&'a Json> {
+        self.details.and_then(|details| details.tools.as_ref())
+    }
+
+    pub(crate) fn tool_calls(self) -> Option<&'a Json> {
+        self.details.and_then(|details| details.tool_calls.as_ref())
+    }
+
+    pub(crate) fn metadata(self) -> &'a [(Box<str>, Json)] {
+        self.details.map_or(&[], |details| &details.metadata)
+    }
+
+    /// The constant tags, then those that were added.
+    pub(crate) fn tags(self) -> impl Iterator<Item = &'a str> {
+        let added = self.details.map_or(&[][..], |details| &details.tags);
+        self.record.meta.tags.iter().copied().chain(added.iter().map(|tag| &**tag))
+    }
+
+    /// How long the span took; `None` while it is open.
+    pub(crate) fn duration(self) -> Option<Duration> {
+        Some(self.record.ended?.since(self.record.started))
+    }
+}
+
+impl Error {
+    /// The text that a reader sees: the message, or the error's type where content is not captured.
+    pub(crate) fn text(&self) -> &str {
+        if self.message.is_empty() { self.type_name } else { &self.message }
+    }
+}

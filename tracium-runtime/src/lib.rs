@@ -1,0 +1,42 @@
+//! The runtime of the `tracium` crate: ids, tenants, context, spans, collection and export.
+//!
+//! Applications and libraries use it through `tracium`, which re-exports all of this beside the attributes.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod clock;
+mod collect;
+mod config;
+mod content;
+mod context;
+#[cfg(feature = "collect")]
+mod export;
+mod id;
+mod notice;
+mod panics;
+#[doc(hidden)]
+pub mod private;
+#[doc(hidden)]
+pub mod probe;
+#[cfg(feature = "collect")]
+mod stats;
+mod tenant;
+#[cfg(feature = "collect")]
+pub mod testing;
+mod trace;
+
+#[cfg(feature = "collect")]
+pub use crate::collect::ledger::DropReason;
+pub use crate::config::{Guard, InitError, init};
+#[cfg(feature = "collect")]
+pub use crate::config::{Builder, ExporterKind, builder};
+pub use crate::context::{Context, ContextExt, InContext, block_on, current_tenant, set_tenant, thread};
+#[cfg(feature = "tokio")]
+pub use crate::context::{spawn, spawn_blocking, spawn_local};
+pub use crate::id::{SpanId, TraceId};
+#[cfg(feature = "collect")]
+pub use crate::stats::{FlushReport, Stats, TenantUsage, Usage, flush, flush_async, shutdown, stats, usage};
+pub use crate::tenant::{IntoTenant, ResolveTenant, TenantError, TenantId};
+pub use crate::trace::{
+    OwnedSpan, SpanBuilder, SpanHandle, TokenUsage, TraceBuilder, TraceHandle, current_span, current_trace, start_span,
+    start_trace,
+};

@@ -1,0 +1,68 @@
+//! What a user should hear of, at most once a minute, through the `tracing` facade.
+
+use crate::tenant::TenantError;
+
+/// Counts a span outside any trace, and names its function once a minute.
+pub(crate) fn orphan_span(function: &'static str) {
+    #[cfg(feature = "collect")]
+    if let Some(collector) = crate::collect::global() {
+        counted::ORPHANS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        if collector.is_closed() {
+            return;
+        }
+        static TURN: counted::Minute = counted::Minute::new();
+        if TURN.is_due() {
+            tracing::warn!(
+                target: "tracium",
+                function,
+                "a span is outside any trace and is not recorded; annotate its caller with `#[tracium::trace(agent = ..)]`, \
+                 or give the task its context with `tracium::spawn`"
+            );
+        }
+    }
+    #[cfg(not(feature = "collect"))]
+    let _ = function;
+}
+
+/// Counts a tenant id that `from` gave and that is none; the scope has no tenant then.
+pub(crate) fn invalid_tenant(function: &'static str, error: &TenantError) {
+    #[cfg(feature = "collect")]
+    {
+        counted::INVALID_TENANTS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        static TURN: counted::Minute = counted::Minute::new();
+        if TURN.is_due() {
+            tracing::warn!(target: "tracium", function, %error, "a tenant could not be bound");
+        }
+    }
+    #[cfg(not(feature = "collect"))]
+    let _ = (function, error);
+}
+
+#[cfg(feature = "collect")]
+pub(crate) use counted::{INVALID_TENANTS, Minute, ORPHANS};
+
+#[cfg(feature = "collect")]
+mod counted {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use crate::clock::Timestamp;
+
+    pub(crate) static ORPHANS: AtomicU64 = AtomicU64::new(0);
+    pub(crate) static INVALID_TENANTS: AtomicU64 = AtomicU64::new(0);
+
+    /// Comes due once a minute.
+    #[derive(Debug)]
+    pub(crate) struct Minute(AtomicU64);
+
+    impl Minute {
+        pub(crate) const fn new() -> Self {
+            Self(AtomicU64::new(0))
+        }
+
+        pub(crate) fn is_due(&self) -> bool {
+            let now = Timestamp::now().unix_nanos() / 1_000_000_000;
+            let last = self.0.load(Ordering::Relaxed);
+            now >= last + 60 && self.0.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        }
+    }
+}

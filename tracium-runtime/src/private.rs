@@ -1,0 +1,109 @@
+//! What the attributes expand to. No part of the public interface: it changes with the macros.
+
+pub use crate::context::{
+    Annotated, Attribute, Begin, Guard, InputCapture, Scoped, SpanOptions, TraceOptions, enter, run, scoped,
+};
+use crate::context::{Context, capture, open};
+pub use crate::probe::*;
+use crate::tenant::{ResolveTenant, TenantError, TenantId};
+use crate::{init, notice};
+pub use crate::trace::{SpanMeta, TenantMeta, TraceMeta};
+
+/// What a tenant scope does where `from` names no tenant.
+#[derive(Clone, Copy, Debug)]
+pub enum Missing {
+    /// Runs with no tenant.
+    None,
+    /// Returns the error.
+    Reject,
+    /// Runs under this id.
+    Anonymous(&'static str),
+}
+
+/// Opens the trace of the scope that was just entered.
+pub fn open_trace(meta: &'static TraceMeta) {
+    open::open_trace(meta, TraceOptions::new());
+}
+
+/// Opens the trace of the scope that was just entered, with what is known at run time.
+pub fn open_trace_with(meta: &'static TraceMeta, options: impl FnOnce(TraceOptions) -> TraceOptions) {
+    open::open_trace(meta, options(TraceOptions::new()));
+}
+
+/// Opens the span of the scope that was just entered.
+pub fn open_span(meta: &'static SpanMeta) {
+    open::open_span(meta, SpanOptions::new());
+}
+
+/// Opens the span of the scope that was just entered, with what is known at run time.
+pub fn open_span_with(meta: &'static SpanMeta, options: impl FnOnce(SpanOptions) -> SpanOptions) {
+    open::open_span(meta, options(SpanOptions::new()));
+}
+
+/// What `from` names.
+///
+/// # Errors
+/// An illegal id, or the error that stood in the tenant's place.
+pub fn resolve_tenant<T: ResolveTenant + ?Sized>(from: &T) -> Result<Option<TenantId>, TenantError> {
+    from.resolve_tenant()
+}
+
+/// Binds the scope that was just entered; gives the error where the call is to be rejected.
+pub fn bind_tenant(from: Result<Option<TenantId>, TenantError>, missing: Missing) -> Option<TenantError> {
+    let error = match from {
+        Ok(Some(tenant)) => {
+            open::bind(Some(tenant));
+            return None;
+        }
+        Ok(None) => TenantError::Missing,
+        Err(error) => {
+            notice::invalid_tenant("tenant_scope", &error);
+            error
+        }
+    };
+    match missing {
+        Missing::None => open::bind(None),
+        Missing::Anonymous(id) => open::bind(TenantId::try_from(id).ok()),
+        Missing::Reject => {
+            open::reject();
+            return Some(error);
+        }
+    }
+    None
+}
+
+/// Captures the arguments that `capture(..)` names.
+pub fn capture_input(collect: impl FnOnce(&mut InputCapture)) {
+    capture::input(collect);
+}
+
+/// Captures what the function returned.
+pub fn capture_output<T: CaptureValue + ?Sized>(value: &T) {
+    capture::output(value);
+}
+
+/// Notes how the function ended.
+pub fn outcome(failure: Option<Failure>) {
+    capture::outcome(failure);
+}
+
+/// The program's `main`, around its runtime: initializes from the environment, and flushes at the end.
+pub fn main_sync<R>(main: impl FnOnce() -> R) -> R {
+    let guard = init();
+    if let Err(error) = &guard {
+        eprintln!("tracium: {error}\ntracium: the program runs on, and nothing is exported");
+    }
+    let result = main();
+    drop(guard);
+    result
+}
+
+/// The body of an async `main`, in the root scope.
+pub fn root<F: Future>(main: F) -> impl Future<Output = F::Output> {
+    Context::root().scope(main)
+}
+
+/// The body of a sync `main`, in the root scope.
+pub fn root_run<R>(main: impl FnOnce() -> R) -> R {
+    Context::root().run(main)
+}

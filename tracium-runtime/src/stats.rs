@@ -1,0 +1,174 @@
+//! Delivery, and its accounting.
+
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::sync::oneshot;
+
+use crate::collect::Collector;
+use crate::collect::ledger::DropReason;
+use crate::export::{Command, Handle, handle};
+pub use crate::export::{TenantUsage, Usage};
+use crate::notice;
+
+/// What became of what was emitted, in spans and trace outcomes.
+///
+/// At rest, `emitted + recovered = acknowledged + dropped + queued + spooled`; at any instant the left side
+/// is not less than `acknowledged + dropped`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Ended, ever.
+    pub emitted: u64,
+    /// Taken back from the spool of an earlier run.
+    pub recovered: u64,
+    /// The backend has them.
+    pub acknowledged: u64,
+    /// Nobody will have them; [`Stats::dropped_by`] says why.
+    pub dropped: u64,
+    /// Waiting in memory.
+    pub queued: u64,
+    /// Waiting on disk.
+    pub spooled: u64,
+    /// Lost, by reason.
+    pub dropped_by_reason: Vec<(DropReason, u64)>,
+    /// Records in memory, open spans included.
+    pub buffered_records: u64,
+    /// The bytes that they take, captured values included.
+    pub buffered_bytes: u64,
+    /// Requests that were sent.
+    pub requests: u64,
+    /// Spans outside any trace, which are not recorded.
+    pub orphan_spans: u64,
+    /// Ids given as a tenant's that are none.
+    pub invalid_tenants: u64,
+    /// The last thing that went wrong, and when.
+    pub last_error: Option<(SystemTime, String)>,
+}
+
+impl Stats {
+    /// How many were lost for `reason`.
+    pub fn dropped_by(&self, reason: DropReason) -> u64 {
+        self.dropped_by_reason.iter().find(|(r, _)| *r == reason).map_or(0, |(_, count)| *count)
+    }
+
+    pub(crate) fn of(collector: &Collector) -> Self {
+        let ledger = &collector.ledger;
+        // What happens later in a span's life is read first, so that no count runs ahead of `emitted`.
+        let acknowledged = ledger.acknowledged.load(Ordering::Acquire);
+        let by_reason: Vec<_> = DropReason::ALL
+            .into_iter()
+            .map(|reason| (reason, ledger.dropped(reason)))
+            .filter(|(_, count)| *count > 0)
+            .collect();
+        let held = ledger.held.load(Ordering::Acquire);
+        let (emitted, buffered) = collector.emitted();
+        let last_error = ledger.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Self {
+            emitted,
+            recovered: 0,
+            acknowledged,
+            dropped: by_reason.iter().map(|(_, count)| count).sum(),
+            queued: (held + buffered) as u64,
+            spooled: 0,
+            dropped_by_reason: by_reason,
+            buffered_records: collector.budget.records() as u64,
+            buffered_bytes: collector.budget.bytes() as u64,
+            requests: ledger.requests.load(Ordering::Relaxed),
+            orphan_spans: 0,
+            invalid_tenants: 0,
+            last_error: last_error.map(|(when, text)| (when, text.into())),
+        }
+    }
+}
+
+/// The accounting of the process's export, now. All zero where nothing was started.
+pub fn stats() -> Stats {
+    let stats = handle().map(|handle| Stats::of(&handle.collector)).unwrap_or_default();
+    Stats {
+        orphan_spans: notice::ORPHANS.load(Ordering::Relaxed),
+        invalid_tenants: notice::INVALID_TENANTS.load(Ordering::Relaxed),
+        ..stats
+    }
+}
+
+/// Tokens, calls and failures per tenant and model, of the spans that the export thread has seen.
+///
+/// [`flush`] first, where it must be complete.
+pub fn usage() -> Usage {
+    handle()
+        .map(|handle| handle.totals.lock().unwrap_or_else(PoisonError::into_inner).snapshot())
+        .unwrap_or_default()
+}
+
+/// What a flush came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FlushReport {
+    /// Everything that ended before the call is with the backend, or counted as lost.
+    pub complete: bool,
+    /// How much of it is still waiting.
+    pub queued: u64,
+}
+
+const NOTHING_TO_DO: FlushReport = FlushReport { complete: true, queued: 0 };
+
+/// Sends everything that ended before the call; returns when that is done, or after `timeout`.
+///
+/// It may be called anywhere, also inside a current-thread runtime: the export has a thread of its own.
+pub fn flush(timeout: Duration) -> FlushReport {
+    handle().map_or(NOTHING_TO_DO, |handle| handle.flush(timeout))
+}
+
+/// [`flush`], without blocking the thread.
+pub async fn flush_async(timeout: Duration) -> FlushReport {
+    let Some(handle) = handle() else { return NOTHING_TO_DO };
+    let (sender, receiver) = oneshot::channel();
+    let deadline = Instant::now() + timeout;
+    if !handle.send(Command::Flush { deadline, answer: crate::export::Answer::Task(sender) }) {
+        return handle.after_the_end();
+    }
+    receiver.await.unwrap_or_else(|_| handle.after_the_end())
+}
+
+/// Flushes, then stops the export for good. What ends later is counted as lost; a second call does nothing.
+pub fn shutdown(timeout: Duration) -> FlushReport {
+    handle().map_or(NOTHING_TO_DO, |handle| handle.shutdown(timeout))
+}
+
+/// What dropping the guard does.
+pub(crate) fn finish(timeout: Duration) {
+    if let Some(handle) = handle() {
+        handle.flush(timeout);
+        handle.ask(Duration::from_millis(500), |_, answer| Command::Finish { answer });
+    }
+}
+
+impl Handle {
+    pub(crate) fn flush(&self, timeout: Duration) -> FlushReport {
+        self.ask(timeout, |deadline, answer| Command::Flush { deadline, answer })
+    }
+
+    pub(crate) fn shutdown(&self, timeout: Duration) -> FlushReport {
+        let report = self.ask(timeout, |deadline, answer| Command::Shutdown { deadline, answer });
+        self.collector.close();
+        report
+    }
+
+    fn ask(&self, timeout: Duration, command: impl FnOnce(Instant, crate::export::Answer) -> Command) -> FlushReport {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let deadline = Instant::now() + timeout;
+        if !self.send(command(deadline, crate::export::Answer::Thread(sender))) {
+            return self.after_the_end();
+        }
+        // The thread answers at the deadline; the grace is for one that is kept from running.
+        receiver.recv_timeout(timeout + Duration::from_millis(50)).unwrap_or_else(|_| self.after_the_end())
+    }
+
+    /// The answer where the export thread gives none.
+    fn after_the_end(&self) -> FlushReport {
+        let queued = Stats::of(&self.collector).queued;
+        FlushReport { complete: queued == 0, queued }
+    }
+}

@@ -1,0 +1,316 @@
+//! A recorder for tests: of this project, and of whoever uses it.
+
+use std::marker::PhantomData;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use serde_json::Value;
+
+use crate::collect::{Sink, install_thread, set_global_recorder, uninstall_thread};
+use crate::content::Json;
+use crate::export::View;
+use crate::panics;
+use crate::trace::details::SpanDetails;
+use crate::trace::{SpanRecord, TokenUsage, TraceCore};
+use crate::{SpanId, TenantId, TraceId};
+
+/// Records what opens on this thread, and whatever is propagated from there, in place of any export.
+///
+/// Tests that run side by side do not see each other: each has its own thread. What they start without its
+/// context (a plain `tokio::spawn` outside annotated code) is not theirs; [`install_global`](Self::install_global)
+/// sees that too, of all threads.
+///
+/// ```
+/// # use tracium_runtime as tracium;
+/// use tracium::testing::Recorder;
+///
+/// let recorder = Recorder::install();
+/// tracium::start_trace("bot").tenant("acme").run(|| tracium::start_span("tool", "clock").run(|| ()));
+///
+/// let spans = recorder.spans();
+/// assert_eq!(spans[0].name, "clock");
+/// assert_eq!(spans[0].tenant.as_ref().unwrap(), "acme");
+/// assert_eq!(recorder.traces()[0].agent, "bot");
+/// ```
+#[derive(Debug)]
+#[must_use = "the recorder records until it is dropped"]
+pub struct Recorder {
+    recording: Arc<Recording>,
+    installed: Installed,
+    // It must be dropped on the thread that it was installed on.
+    not_send: PhantomData<*const ()>,
+}
+
+#[derive(Debug)]
+enum Installed {
+    Thread { before: Option<Sink> },
+    Global,
+}
+
+impl Recorder {
+    /// Records what opens on this thread and is propagated from it, until it is dropped.
+    pub fn install() -> Self {
+        let recording = Recording::new();
+        let before = install_thread(Sink::Recorder(Arc::clone(&recording)));
+        Self { recording, installed: Installed::Thread { before }, not_send: PhantomData }
+    }
+
+    /// Records what opens anywhere in the process, but under a thread's own recorder, until it is dropped.
+    pub fn install_global() -> Self {
+        let recording = Recording::new();
+        set_global_recorder(Some(Arc::clone(&recording)));
+        Self { recording, installed: Installed::Global, not_send: PhantomData }
+    }
+
+    /// The traces, in the order they opened.
+    pub fn traces(&self) -> Vec<RecordedTrace> {
+        self.recording.lock().traces.iter().map(RecordedTrace::of).collect()
+    }
+
+    /// The spans that ended, in the order they ended; without the roots of traces.
+    pub fn spans(&self) -> Vec<RecordedSpan> {
+        self.recording.lock().spans.clone()
+    }
+
+    /// Forgets what was recorded so far.
+    pub fn clear(&self) {
+        let mut log = self.recording.lock();
+        log.traces.clear();
+        log.spans.clear();
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        match &mut self.installed {
+            Installed::Thread { before } => uninstall_thread(before.take()),
+            Installed::Global => set_global_recorder(None),
+        }
+    }
+}
+
+/// How a trace or span ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RecordedStatus {
+    /// Still open.
+    InProgress,
+    /// Ended well.
+    Completed,
+    /// Returned an `Err`, panicked, was cancelled, or was marked with `fail`.
+    Failed,
+}
+
+/// A trace as it was recorded.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RecordedTrace {
+    /// Its id.
+    pub id: TraceId,
+    /// The application's own id, where that is neither a UUID nor 32 hex digits.
+    pub external_id: Option<String>,
+    /// The agent.
+    pub agent: String,
+    /// The root span's name.
+    pub name: String,
+    /// The tenant.
+    pub tenant: Option<TenantId>,
+    /// How it ended.
+    pub status: RecordedStatus,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// The type of that error, or `panic`, `cancelled`, `fail`.
+    pub error_type: Option<String>,
+    /// The model.
+    pub model: Option<String>,
+    /// The agent's version.
+    pub version: Option<String>,
+    /// The workspace.
+    pub workspace: Option<String>,
+    /// The session.
+    pub session: Option<String>,
+    /// The end user.
+    pub user: Option<String>,
+    /// The tags, constant ones first.
+    pub tags: Vec<String>,
+    /// The metadata.
+    pub metadata: Vec<(String, Value)>,
+    /// The summary.
+    pub summary: Option<String>,
+    /// The root span's id.
+    pub root_id: SpanId,
+    /// What was recorded as the root's input.
+    pub input: Option<Value>,
+    /// What was recorded as the root's output.
+    pub output: Option<Value>,
+}
+
+/// A span as it was recorded.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RecordedSpan {
+    /// Its id.
+    pub id: SpanId,
+    /// Its parent's; the root of the trace for the outermost.
+    pub parent_id: SpanId,
+    /// Its trace's.
+    pub trace_id: TraceId,
+    /// How deep it is: 1 under the trace's root.
+    pub depth: u32,
+    /// The kind.
+    pub kind: String,
+    /// The name.
+    pub name: String,
+    /// The tenant that it opened under.
+    pub tenant: Option<TenantId>,
+    /// How it ended.
+    pub status: RecordedStatus,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// The type of that error, or `panic`, `cancelled`, `fail`.
+    pub error_type: Option<String>,
+    /// The model, without its trace's.
+    pub model: Option<String>,
+    /// The input.
+    pub input: Option<Value>,
+    /// The output.
+    pub output: Option<Value>,
+    /// The tools offered.
+    pub tools: Option<Value>,
+    /// The tools called.
+    pub tool_calls: Option<Value>,
+    /// The tokens.
+    pub usage: Option<TokenUsage>,
+    /// The tags, constant ones first.
+    pub tags: Vec<String>,
+    /// The metadata.
+    pub metadata: Vec<(String, Value)>,
+    /// When it opened.
+    pub started_at: SystemTime,
+    /// How long it took.
+    pub duration: Duration,
+}
+
+/// What a recorder holds.
+#[derive(Debug)]
+pub(crate) struct Recording(Mutex<Log>);
+
+#[derive(Debug, Default)]
+struct Log {
+    traces: Vec<TraceLog>,
+    spans: Vec<RecordedSpan>,
+}
+
+#[derive(Debug)]
+struct TraceLog {
+    trace: Arc<TraceCore>,
+    ended: Option<(SpanRecord, Option<SpanDetails>)>,
+}
+
+impl Recording {
+    fn new() -> Arc<Self> {
+        panics::install_hook();
+        Arc::new(Self(Mutex::default()))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Log> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[allow(clippy::unused_self)] // Beside the collector's, which may say no.
+    pub(crate) fn captures(&self) -> bool {
+        true
+    }
+
+    pub(crate) fn trace_started(&self, trace: &Arc<TraceCore>) {
+        self.lock().traces.push(TraceLog { trace: Arc::clone(trace), ended: None });
+    }
+
+    pub(crate) fn trace_ended(&self, root: &SpanRecord) {
+        let mut log = self.lock();
+        if root.trace.state().discarded {
+            log.traces.retain(|entry| !Arc::ptr_eq(&entry.trace, &root.trace));
+        } else if let Some(entry) = log.traces.iter_mut().find(|entry| Arc::ptr_eq(&entry.trace, &root.trace)) {
+            let details = root.trace.take_span(root.id).map(|details| *details);
+            entry.ended = Some((root.clone(), details));
+        }
+    }
+
+    pub(crate) fn span_closed(&self, record: &SpanRecord) {
+        let details = record.trace.take_span(record.id);
+        let view = View::new(record, details.as_deref());
+        let span = RecordedSpan {
+            id: record.id,
+            parent_id: record.parent,
+            trace_id: record.trace.id,
+            depth: record.depth,
+            kind: view.kind().to_owned(),
+            name: view.name().to_owned(),
+            tenant: record.tenant.clone(),
+            status: status(view),
+            error: view.error().map(|error| error.text().to_owned()),
+            error_type: view.error().map(|error| error.type_name.to_owned()),
+            model: view.model().map(str::to_owned),
+            input: view.input().map(value),
+            output: view.output().map(value),
+            tools: view.tools().map(value),
+            tool_calls: view.tool_calls().map(value),
+            usage: view.usage(),
+            tags: view.tags().map(str::to_owned).collect(),
+            metadata: view.metadata().iter().map(|(key, json)| (key.to_string(), value(json))).collect(),
+            started_at: record.started.system_time(),
+            duration: view.duration().unwrap_or_default(),
+        };
+        self.lock().spans.push(span);
+    }
+}
+
+impl RecordedTrace {
+    fn of(log: &TraceLog) -> Self {
+        let trace = &log.trace;
+        let open = trace.root_record(trace.started);
+        let (record, details) = match &log.ended {
+            Some((record, details)) => (record, details.clone()),
+            None => (&open, trace.state().spans.get(&trace.root).map(|details| (**details).clone())),
+        };
+        let view = View::new(record, details.as_ref());
+        let model = trace.model();
+        let state = trace.state();
+        let text = |text: &Option<Box<str>>| text.as_deref().map(str::to_owned);
+        let mut metadata = state.trace.metadata.clone();
+        metadata.extend_from_slice(view.metadata());
+        Self {
+            id: trace.id,
+            external_id: text(&trace.external_id),
+            agent: trace.agent().to_owned(),
+            name: view.name().to_owned(),
+            tenant: state.tenant.clone(),
+            status: status(view),
+            error: view.error().map(|error| error.text().to_owned()),
+            error_type: view.error().map(|error| error.type_name.to_owned()),
+            model,
+            version: trace.version().map(str::to_owned),
+            workspace: trace.workspace().map(str::to_owned),
+            session: text(&state.trace.session),
+            user: text(&state.trace.user),
+            tags: view.tags().map(str::to_owned).chain(state.trace.tags.iter().map(|tag| tag.to_string())).collect(),
+            metadata: metadata.iter().map(|(key, json)| (key.to_string(), value(json))).collect(),
+            summary: text(&state.trace.summary),
+            root_id: trace.root,
+            input: view.input().map(value),
+            output: view.output().map(value),
+        }
+    }
+}
+
+fn status(view: View<'_>) -> RecordedStatus {
+    match (view.record.ended, view.error()) {
+        (None, _) => RecordedStatus::InProgress,
+        (Some(_), None) => RecordedStatus::Completed,
+        (Some(_), Some(_)) => RecordedStatus::Failed,
+    }
+}
+
+fn value(json: &Json) -> Value {
+    serde_json::from_str(json.as_str()).unwrap_or_else(|_| Value::String(json.as_str().to_owned()))
+}

@@ -1,0 +1,268 @@
+//! A trace, shared by all who record in it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::details::{Error, SpanDetails, TraceDetails, TraceState};
+use super::{OpenSpan, SpanMeta, SpanRecord, Status, TraceMeta};
+use crate::clock::Timestamp;
+use crate::collect::{Sink, Ticket};
+use crate::content::{self, Json};
+use crate::tenant::TenantId;
+use crate::{SpanId, TraceId};
+
+/// How a context's tenant stands to its trace's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Relation {
+    /// The same, none included.
+    Same,
+    /// The trace has none: spans stay in it and carry their own.
+    Carried,
+    /// Another one: spans open a trace of their own tenant.
+    Foreign,
+}
+
+/// What a trace is opened with, beyond its constant part.
+#[derive(Debug, Default)]
+pub(crate) struct TraceSpec {
+    pub(crate) agent: Option<Box<str>>,
+    pub(crate) version: Option<Box<str>>,
+    pub(crate) workspace: Option<Box<str>>,
+    pub(crate) name: Option<Box<str>>,
+    pub(crate) trace_id: Option<Box<str>>,
+    pub(crate) details: TraceDetails,
+}
+
+#[derive(Debug)]
+pub(crate) struct TraceCore {
+    pub(crate) id: TraceId,
+    /// The user's own id, verbatim, where it is neither a UUID nor 32 hex digits.
+    pub(crate) external_id: Option<Box<str>>,
+    /// It came from another process, which creates and completes it.
+    pub(crate) remote: bool,
+    pub(crate) root: SpanId,
+    pub(crate) meta: &'static TraceMeta,
+    pub(crate) agent: Option<Box<str>>,
+    pub(crate) version: Option<Box<str>>,
+    pub(crate) workspace: Option<Box<str>>,
+    pub(crate) started: Timestamp,
+    pub(crate) sink: Sink,
+    /// The buffers had room for it; without, nothing of it is kept and all is counted.
+    pub(crate) admitted: bool,
+    /// Something was recorded on some span: plain spans need no look behind the lock.
+    recorded: AtomicBool,
+    state: Mutex<TraceState>,
+}
+
+impl TraceCore {
+    pub(crate) fn open(meta: &'static TraceMeta, spec: TraceSpec, tenant: Option<TenantId>, sink: Sink) -> Arc<Self> {
+        let (id, external_id) = match spec.trace_id {
+            None => (TraceId::random(), None),
+            Some(text) => match TraceId::parse(&text) {
+                Some(id) => (id, None),
+                None if is_external_id(&text) => (TraceId::hashed(&text), Some(text)),
+                None => (TraceId::random(), None),
+            },
+        };
+        let root = SpanId::random();
+        let mut state = TraceState { tenant, trace: spec.details, ..TraceState::default() };
+        if let Some(name) = spec.name {
+            state.spans.insert(root, Box::new(SpanDetails { name: Some(name), ..SpanDetails::default() }));
+        }
+        let core = Arc::new(Self {
+            id,
+            external_id,
+            remote: false,
+            root,
+            meta,
+            agent: spec.agent,
+            version: spec.version,
+            workspace: spec.workspace,
+            started: Timestamp::now(),
+            admitted: sink.admit_trace(),
+            sink,
+            recorded: AtomicBool::new(!state.spans.is_empty()),
+            state: Mutex::new(state),
+        });
+        core.sink.trace_started(&core);
+        core
+    }
+
+    /// The trace of a context that came from another process.
+    pub(crate) fn remote(id: TraceId, external_id: Option<Box<str>>, agent: Option<Box<str>>, tenant: Option<TenantId>, parent: SpanId, sink: Sink) -> Arc<Self> {
+        static REMOTE: TraceMeta = TraceMeta::new("remote", "remote");
+        Arc::new(Self {
+            id,
+            external_id,
+            remote: true,
+            root: parent,
+            meta: &REMOTE,
+            agent,
+            version: None,
+            workspace: None,
+            started: Timestamp::now(),
+            sink,
+            admitted: true,
+            recorded: AtomicBool::new(false),
+            state: Mutex::new(TraceState { tenant, announced: true, ..TraceState::default() }),
+        })
+    }
+
+    pub(crate) fn agent(&self) -> &str {
+        self.agent.as_deref().unwrap_or(self.meta.agent)
+    }
+
+    pub(crate) fn version(&self) -> Option<&str> {
+        self.version.as_deref().or(self.meta.version)
+    }
+
+    pub(crate) fn workspace(&self) -> Option<&str> {
+        self.workspace.as_deref().or(self.meta.workspace)
+    }
+
+    /// The model of the trace, which its spans have where they name none.
+    pub(crate) fn model(&self) -> Option<String> {
+        let set = self.state().trace.model.as_deref().map(str::to_owned);
+        set.or_else(|| self.meta.span.model.map(str::to_owned))
+    }
+
+    /// The id as REST shows it.
+    pub(crate) fn public_id(&self) -> String {
+        self.external_id.as_deref().map_or_else(|| self.id.to_uuid(), str::to_owned)
+    }
+
+    pub(crate) fn root_record(self: &Arc<Self>, started: Timestamp) -> SpanRecord {
+        SpanRecord {
+            trace: Arc::clone(self),
+            id: self.root,
+            parent: self.root,
+            meta: &self.meta.span,
+            tenant: self.tenant(),
+            started,
+            ended: None,
+            depth: 0,
+            status: Status::Completed,
+        }
+    }
+
+    pub(crate) fn open_root(self: &Arc<Self>) -> OpenSpan {
+        OpenSpan { record: self.root_record(self.started), ticket: Ticket::none(), owns_trace: true }
+    }
+
+    pub(crate) fn open_span(self: &Arc<Self>, meta: &'static SpanMeta, parent: SpanId, depth: u32, tenant: Option<TenantId>) -> OpenSpan {
+        let record = SpanRecord {
+            trace: Arc::clone(self),
+            id: SpanId::random(),
+            parent,
+            meta,
+            tenant,
+            started: Timestamp::now(),
+            ended: None,
+            depth,
+            status: Status::Completed,
+        };
+        let ticket = self.sink.span_opened(&record);
+        OpenSpan { record, ticket, owns_trace: false }
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, TraceState> {
+        // Nothing of ours panics while it holds the lock; a poisoned one would be a reason to go on, not to stop.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn tenant(&self) -> Option<TenantId> {
+        self.state().tenant.clone()
+    }
+
+    /// Names the trace after `tenant`, which works until the backend has heard of it.
+    pub(crate) fn try_name(&self, tenant: Option<&TenantId>) -> bool {
+        let mut state = self.state();
+        if !state.announced {
+            state.tenant = tenant.cloned();
+        }
+        !state.announced
+    }
+
+    /// The call that opened the trace was refused: it leaves no trace, unless the backend has heard of it.
+    pub(crate) fn try_discard(&self) {
+        let mut state = self.state();
+        state.discarded = !state.announced;
+    }
+
+    pub(crate) fn relation(&self, tenant: Option<&TenantId>) -> Relation {
+        match (&self.state().tenant, tenant) {
+            (None, None) => Relation::Same,
+            (None, Some(_)) => Relation::Carried,
+            (Some(ours), Some(theirs)) if ours.same(theirs) => Relation::Same,
+            (Some(_), _) => Relation::Foreign,
+        }
+    }
+
+    /// Changes what is recorded on `span`.
+    pub(crate) fn with_span<R>(&self, span: SpanId, change: impl FnOnce(&mut SpanDetails) -> R) -> R {
+        let mut state = self.state();
+        self.recorded.store(true, Ordering::Relaxed);
+        change(state.spans.entry(span).or_default())
+    }
+
+    /// Puts a value into a field of `span`, if the buffers have room for its bytes; else a note that says so.
+    pub(crate) fn record(&self, span: SpanId, value: Json, field: impl FnOnce(&mut SpanDetails, Json)) {
+        let (value, bytes) = self.admit(value);
+        self.with_span(span, |details| {
+            details.bytes += bytes;
+            field(details, value);
+        });
+    }
+
+    /// The value, or a note where the buffers have no room for it; and the bytes it was admitted with.
+    pub(crate) fn admit(&self, value: Json) -> (Json, usize) {
+        let bytes = value.len();
+        if self.sink.admit_bytes(bytes) {
+            (value, bytes)
+        } else {
+            (Json::from_valid(format!("\"[dropped: {bytes} bytes, buffers full]\"")), 0)
+        }
+    }
+
+    pub(crate) fn has_error(&self, span: SpanId) -> bool {
+        self.recorded.load(Ordering::Relaxed)
+            && self.state().spans.get(&span).is_some_and(|details| details.error.is_some())
+    }
+
+    /// Notes why `span` failed; the first reason stays.
+    pub(crate) fn set_error(&self, span: SpanId, mut error: Error, tenant: Option<&TenantId>) {
+        if self.sink.captures(tenant) {
+            error.message = content::scrub_text(&error.message, Error::MAX_CHARS).into();
+        } else {
+            error.message = Box::default();
+        }
+        self.with_span(span, |details| {
+            details.error.get_or_insert(error);
+        });
+    }
+
+    pub(crate) fn copy_error(&self, from: SpanId, to: SpanId) {
+        let error = self.state().spans.get(&from).and_then(|details| details.error.clone());
+        if let Some(error) = error {
+            self.with_span(to, |details| details.error = Some(error));
+        }
+    }
+
+    /// Takes what was recorded on `span`, for export.
+    pub(crate) fn take_span(&self, span: SpanId) -> Option<Box<SpanDetails>> {
+        if !self.recorded.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.state().spans.remove(&span)
+    }
+}
+
+impl Error {
+    /// The most characters of an error's text that the backend takes.
+    pub(crate) const MAX_CHARS: usize = 10_000;
+}
+
+/// What Tracium's REST API takes as a trace's id.
+fn is_external_id(text: &str) -> bool {
+    (1..=256).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
+}

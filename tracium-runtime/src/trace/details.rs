@@ -1,0 +1,64 @@
+//! What a body says of its span. Most spans have none of this, so it lives beside the trace, made on first use.
+
+use crate::content::Json;
+use crate::tenant::TenantId;
+use crate::trace::TokenUsage;
+
+/// Why a span failed.
+#[derive(Clone, Debug)]
+pub(crate) struct Error {
+    /// The error's type, or `panic`, `cancelled`, `fail`.
+    pub(crate) type_name: &'static str,
+    /// The text, without the secrets that show by their form; empty where content is not captured.
+    pub(crate) message: Box<str>,
+}
+
+/// What was recorded on one span.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SpanDetails {
+    pub(crate) kind: Option<Box<str>>,
+    pub(crate) name: Option<Box<str>>,
+    pub(crate) model: Option<Box<str>>,
+    pub(crate) input: Option<Json>,
+    pub(crate) output: Option<Json>,
+    pub(crate) tools: Option<Json>,
+    pub(crate) tool_calls: Option<Json>,
+    pub(crate) usage: Option<TokenUsage>,
+    pub(crate) tags: Vec<Box<str>>,
+    pub(crate) metadata: Vec<(Box<str>, Json)>,
+    pub(crate) error: Option<Error>,
+    /// What the values above were admitted with.
+    pub(crate) bytes: usize,
+}
+
+/// What was recorded on the trace as a whole.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TraceDetails {
+    pub(crate) model: Option<Box<str>>,
+    pub(crate) tags: Vec<Box<str>>,
+    pub(crate) metadata: Vec<(Box<str>, Json)>,
+    pub(crate) summary: Option<Box<str>>,
+    pub(crate) session: Option<Box<str>>,
+    pub(crate) user: Option<Box<str>>,
+    pub(crate) bytes: usize,
+}
+
+/// What a trace holds of its spans, behind one lock that plain spans never take.
+#[derive(Debug, Default)]
+pub(crate) struct TraceState {
+    pub(crate) tenant: Option<TenantId>,
+    /// The exporter has told the backend of the trace: its tenant holds from now on.
+    pub(crate) announced: bool,
+    /// Opened, then refused by its tenant scope: it never was.
+    pub(crate) discarded: bool,
+    pub(crate) trace: TraceDetails,
+    pub(crate) spans: std::collections::HashMap<crate::SpanId, Box<SpanDetails>>,
+}
+
+/// One value a key; a later one wins.
+pub(crate) fn put(metadata: &mut Vec<(Box<str>, Json)>, key: &str, value: Json) {
+    match metadata.iter_mut().find(|(k, _)| **k == *key) {
+        Some((_, old)) => *old = value,
+        None => metadata.push((key.into(), value)),
+    }
+}

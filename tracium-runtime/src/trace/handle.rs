@@ -1,0 +1,283 @@
+//! Handles to the current trace and span: they always work, and do nothing when there is none.
+
+use std::fmt::{self, Display};
+use std::sync::Arc;
+
+use serde_core::Serialize;
+
+use super::details::{Error, SpanDetails, put};
+use super::{TokenUsage, TraceCore};
+use crate::content::{self, Json, Limits};
+use crate::context::current;
+use crate::panics::contained;
+use crate::tenant::TenantId;
+use crate::{SpanId, TraceId};
+
+/// The span that the calling code runs in; in a trace's own body, the trace's root.
+///
+/// The handle may be kept and sent elsewhere. What it records after the span's end is not exported.
+///
+/// ```
+/// # use tracium_runtime as tracium;
+/// let span = tracium::current_span();
+/// span.set_model("gpt-4o");
+/// span.record_output(&["first", "second"]);
+/// span.set_token_usage(tracium::TokenUsage::new(812, 64).cached_input(512));
+/// ```
+pub fn current_span() -> SpanHandle {
+    current(|scope| {
+        let context = &scope?.context;
+        let span = context.span.as_ref()?;
+        Some(SpanHandle::new(&span.trace, span.id, context.tenant.as_ref()))
+    })
+    .unwrap_or_default()
+}
+
+/// The trace that the calling code runs in.
+///
+/// ```
+/// # use tracium_runtime as tracium;
+/// tracium::current_trace().add_tags(["vip"]).add_metadata("plan", &"gold");
+/// ```
+pub fn current_trace() -> TraceHandle {
+    current(|scope| {
+        let context = &scope?.context;
+        let trace = &context.span.as_ref()?.trace;
+        Some(TraceHandle(SpanHandle::new(trace, trace.root, context.tenant.as_ref())))
+    })
+    .unwrap_or_default()
+}
+
+/// A span, to say more of it. Every call is a no-op where nothing is recorded, and each gives the handle back.
+#[derive(Clone, Default)]
+pub struct SpanHandle(Option<Target>);
+
+#[derive(Clone)]
+struct Target {
+    trace: Arc<TraceCore>,
+    id: SpanId,
+    tenant: Option<TenantId>,
+}
+
+impl SpanHandle {
+    pub(crate) fn new(trace: &Arc<TraceCore>, id: SpanId, tenant: Option<&TenantId>) -> Self {
+        Self(Some(Target { trace: Arc::clone(trace), id, tenant: tenant.cloned() }))
+    }
+
+    /// Whether what is recorded here is kept.
+    pub fn is_recording(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// The span's id.
+    pub fn id(&self) -> Option<SpanId> {
+        self.0.as_ref().map(|target| target.id)
+    }
+
+    /// The id of the span's trace.
+    pub fn trace_id(&self) -> Option<TraceId> {
+        self.0.as_ref().map(|target| target.trace.id)
+    }
+
+    /// What went in: the prompt, the query, the arguments. A later call replaces an earlier one.
+    ///
+    /// Values are serialized here and now, bounded as they stream (400 kB in all); keys such as `password` are
+    /// redacted, base64 and data URLs become a note of their size. On the wire long strings are cut until the
+    /// whole fits into 100,000 bytes. Nothing is recorded where content capture is off.
+    pub fn record_input(&self, value: &(impl Serialize + ?Sized)) -> &Self {
+        self.content(value, |details, value| details.input = Some(value))
+    }
+
+    /// What came out. The limits of [`record_input`](Self::record_input) hold.
+    pub fn record_output(&self, value: &(impl Serialize + ?Sized)) -> &Self {
+        self.content(value, |details, value| details.output = Some(value))
+    }
+
+    /// The tools that were offered to the model.
+    pub fn set_tools(&self, tools: &(impl Serialize + ?Sized)) -> &Self {
+        self.content(tools, |details, value| details.tools = Some(value))
+    }
+
+    /// The tools that the model asked for.
+    pub fn set_tool_calls(&self, calls: &(impl Serialize + ?Sized)) -> &Self {
+        self.content(calls, |details, value| details.tool_calls = Some(value))
+    }
+
+    /// The model that answered.
+    pub fn set_model(&self, model: impl Into<String>) -> &Self {
+        self.change(|details| details.model = Some(model.into().into()))
+    }
+
+    /// The tokens of this call. On one span only: a parent's usage is not its children's sum.
+    pub fn set_token_usage(&self, usage: TokenUsage) -> &Self {
+        self.change(|details| details.usage = Some(usage))
+    }
+
+    /// Adds tags, of 128 characters at most each, 100 in all.
+    pub fn add_tags<T: Into<String>>(&self, tags: impl IntoIterator<Item = T>) -> &Self {
+        if let Some(target) = &self.0 {
+            // The user's iterator runs outside our lock.
+            let tags: Vec<Box<str>> = tags.into_iter().take(100).map(|tag| tag.into().into()).collect();
+            target.trace.with_span(target.id, |details| details.tags.extend(tags));
+        }
+        self
+    }
+
+    /// Sets the metadata `key`. It is no content: it is recorded also where content capture is off.
+    pub fn add_metadata(&self, key: impl Into<String>, value: &(impl Serialize + ?Sized)) -> &Self {
+        if let Some(target) = &self.0 {
+            let key = key.into();
+            let value = named(&key, value);
+            target.trace.record(target.id, value, |details, value| put(&mut details.metadata, &key, value));
+        }
+        self
+    }
+
+    /// Marks the span as failed, for `reason`. The first reason stays.
+    pub fn fail(&self, reason: impl Display) -> &Self {
+        if let Some(target) = &self.0 {
+            let message = contained(|| reason.to_string()).unwrap_or_default();
+            let error = Error { type_name: "fail", message: message.into() };
+            target.trace.set_error(target.id, error, target.tenant.as_ref());
+        }
+        self
+    }
+
+    fn content(&self, value: &(impl Serialize + ?Sized), field: impl FnOnce(&mut SpanDetails, Json)) -> &Self {
+        if let Some(target) = &self.0
+            && target.trace.sink.captures(target.tenant.as_ref())
+        {
+            target.trace.record(target.id, content::to_json(value, &Limits::CAPTURE), field);
+        }
+        self
+    }
+
+    fn change(&self, change: impl FnOnce(&mut SpanDetails)) -> &Self {
+        if let Some(target) = &self.0 {
+            target.trace.with_span(target.id, change);
+        }
+        self
+    }
+}
+
+/// `value` as JSON, or a note where `key` says that it is a secret.
+pub(crate) fn named(key: &str, value: &(impl Serialize + ?Sized)) -> Json {
+    if content::is_sensitive(key) {
+        content::to_json("[redacted]", &Limits::CAPTURE)
+    } else {
+        content::to_json(value, &Limits::CAPTURE)
+    }
+}
+
+impl fmt::Debug for SpanHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SpanHandle").field("trace_id", &self.trace_id()).field("id", &self.id()).finish()
+    }
+}
+
+/// A trace, to say more of it. Every call is a no-op where nothing is recorded, and each gives the handle back.
+#[derive(Clone, Default)]
+pub struct TraceHandle(SpanHandle);
+
+impl TraceHandle {
+    /// Whether what is recorded here is kept.
+    pub fn is_recording(&self) -> bool {
+        self.0.is_recording()
+    }
+
+    /// The trace's id.
+    pub fn id(&self) -> Option<TraceId> {
+        self.0.trace_id()
+    }
+
+    /// The trace's id; the same as [`id`](Self::id), by the name that spans have for it.
+    pub fn trace_id(&self) -> Option<TraceId> {
+        self.0.trace_id()
+    }
+
+    /// What was asked of the agent. See [`SpanHandle::record_input`] for the limits.
+    pub fn record_input(&self, value: &(impl Serialize + ?Sized)) -> &Self {
+        self.0.record_input(value);
+        self
+    }
+
+    /// What the agent answered. See [`SpanHandle::record_input`] for the limits.
+    pub fn record_output(&self, value: &(impl Serialize + ?Sized)) -> &Self {
+        self.0.record_output(value);
+        self
+    }
+
+    /// The model that the agent uses, and with it every span that names none.
+    pub fn set_model(&self, model: impl Into<String>) -> &Self {
+        self.change(|trace| trace.model = Some(model.into().into()))
+    }
+
+    /// The tokens of a trace that makes one model call itself, with no span around it.
+    pub fn set_token_usage(&self, usage: TokenUsage) -> &Self {
+        self.0.set_token_usage(usage);
+        self
+    }
+
+    /// The tools that the agent has.
+    pub fn set_tools(&self, tools: &(impl Serialize + ?Sized)) -> &Self {
+        self.0.set_tools(tools);
+        self
+    }
+
+    /// The tools that the agent called.
+    pub fn set_tool_calls(&self, calls: &(impl Serialize + ?Sized)) -> &Self {
+        self.0.set_tool_calls(calls);
+        self
+    }
+
+    /// Adds tags, of 128 characters at most each, 100 in all.
+    pub fn add_tags<T: Into<String>>(&self, tags: impl IntoIterator<Item = T>) -> &Self {
+        if self.is_recording() {
+            let tags: Vec<Box<str>> = tags.into_iter().take(100).map(|tag| tag.into().into()).collect();
+            self.change(|trace| trace.tags.extend(tags));
+        }
+        self
+    }
+
+    /// Sets the metadata `key`. It is no content: it is recorded also where content capture is off.
+    pub fn add_metadata(&self, key: impl Into<String>, value: &(impl Serialize + ?Sized)) -> &Self {
+        if let Some(target) = &self.0.0 {
+            let key = key.into();
+            let (value, bytes) = target.trace.admit(named(&key, value));
+            let mut state = target.trace.state();
+            state.trace.bytes += bytes;
+            put(&mut state.trace.metadata, &key, value);
+        }
+        self
+    }
+
+    /// A sentence that says what came of the trace. It is content: nothing is recorded where capture is off.
+    pub fn set_summary(&self, summary: impl Into<String>) -> &Self {
+        if let Some(target) = &self.0.0
+            && target.trace.sink.captures(target.tenant.as_ref())
+        {
+            let summary = content::scrub_text(&summary.into(), Error::MAX_CHARS);
+            target.trace.state().trace.summary = Some(summary.into());
+        }
+        self
+    }
+
+    /// Marks the trace as failed, for `reason`. The first reason stays.
+    pub fn fail(&self, reason: impl Display) -> &Self {
+        self.0.fail(reason);
+        self
+    }
+
+    fn change(&self, change: impl FnOnce(&mut super::details::TraceDetails)) -> &Self {
+        if let Some(target) = &self.0.0 {
+            change(&mut target.trace.state().trace);
+        }
+        self
+    }
+}
+
+impl fmt::Debug for TraceHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TraceHandle").field("id", &self.id()).finish()
+    }
+}

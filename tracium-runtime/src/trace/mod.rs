@@ -1,0 +1,16 @@
+//! What is recorded: traces, spans and what their bodies say of themselves.
+
+pub(crate) mod builder;
+mod core;
+pub(crate) mod details;
+pub(crate) mod handle;
+mod meta;
+mod record;
+mod usage;
+
+pub use self::builder::{OwnedSpan, SpanBuilder, TraceBuilder, start_span, start_trace};
+pub(crate) use self::core::{Relation, TraceCore, TraceSpec};
+pub use self::handle::{SpanHandle, TraceHandle, current_span, current_trace};
+pub use self::meta::{SpanMeta, TenantMeta, TraceMeta};
+pub(crate) use self::record::{OpenSpan, SpanRecord, Status};
+pub use self::usage::TokenUsage;
