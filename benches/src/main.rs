@@ -1,1 +1,2 @@
+//! Comparisons of tracium with its peers.
 fn main() {}

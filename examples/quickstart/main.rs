@@ -66,11 +66,10 @@ async fn answer(library: Arc<Library>, request: Request) -> anyhow::Result<Strin
 }
 
 #[tracium::retrieval(capture(question), output)]
-async fn search(library: Arc<Library>, question: &str) -> Result<Vec<Passage>, NoMatch> {
+async fn search(library: Arc<Library>, question: &str) -> anyhow::Result<Vec<Passage>> {
     let question = question.to_owned();
     // Ranking takes a processor for a while, so it leaves the tasks' threads; it is still this tenant's work.
-    let ranked = tracium::spawn_blocking(move || rank(&library, &question));
-    ranked.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+    Ok(tracium::spawn_blocking(move || rank(&library, &question)).await??)
 }
 
 #[tracium::span(kind = "ranking", metadata(paragraphs = library.paragraphs.len()))]

@@ -16,6 +16,8 @@ mod tenant_scope;
 
 mod states;
 
+#[cfg(feature = "rest")]
+mod announced;
 #[cfg(feature = "collect")]
 mod either_order;
 #[cfg(feature = "collect")]

@@ -255,6 +255,8 @@ fn locally_spawned_work_snapshots_the_tenant() {
 #[cfg(feature = "tokio")]
 #[test]
 fn spawned_work_outlives_the_scope_that_spawned_it() {
+    // The lint is for async blocks, which the attribute makes of the body.
+    #[allow(clippy::async_yields_async)]
     #[tracium::tenant_scope(from = tenant)]
     async fn leaves_behind(tenant: &str) -> tokio::task::JoinHandle<Vec<Option<String>>> {
         pause().await;

@@ -104,3 +104,30 @@ impl Drop for NotesItsEnd {
         self.0.0.lock().unwrap().push(here());
     }
 }
+
+/// Names the state of telemetry that a test is run again in, in a process of its own.
+pub(crate) const STATE: &str = "TRACIUM_TEST_STATE";
+
+/// Runs the test `name` again, in a process of its own that knows the state from [`STATE`]; its output.
+pub(crate) fn again(name: &str, state: &str, settings: &[(&str, &str)]) -> String {
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    // Whoever runs the tests may have settings of their own.
+    for (key, _) in std::env::vars().filter(|(key, _)| key.starts_with("TRACIUM_") || key.starts_with("OTEL_")) {
+        command.env_remove(key);
+    }
+    let output = command
+        .args(["--exact", name, "--nocapture", "--test-threads", "1"])
+        .env(STATE, state)
+        .envs(settings.iter().copied())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{name} in the state `{state}`:\n{text}");
+    assert!(text.contains("1 passed"), "no test `{name}`:\n{text}");
+    text
+}
+
+/// The state that this process is to be in; `None` where it is the one that was started first.
+pub(crate) fn state() -> Option<String> {
+    std::env::var(STATE).ok()
+}

@@ -36,7 +36,8 @@ fn from_takes_a_tenant_in_any_form() {
     assert_eq!(of("acme").as_deref(), Some("acme"));
     assert_eq!(of(String::from("acme")).as_deref(), Some("acme"));
     assert_eq!(of(tenant("acme")).as_deref(), Some("acme"));
-    assert_eq!(of(&tenant("acme")).as_deref(), Some("acme"));
+    let id = tenant("acme");
+    assert_eq!(of(&id).as_deref(), Some(id.as_str()));
     assert_eq!(of(Some("acme")).as_deref(), Some("acme"));
     assert_eq!(of(Some(&tenant("acme"))).as_deref(), Some("acme"));
     assert_eq!(of(Ok::<_, TenantError>("acme")).as_deref(), Some("acme"));
@@ -220,6 +221,7 @@ impl Answers for Service {
     #[tracium::tenant_scope(from = tenant)]
     async fn answer(&self, tenant: Option<&str>) -> Here {
         pause().await;
+        assert_eq!(here().as_deref(), tenant);
         here()
     }
 }

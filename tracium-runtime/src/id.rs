@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
+use std::num::NonZeroU64;
 
 /// The id of a trace: 16 bytes, never all zero. Displayed as 32 hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -80,30 +81,41 @@ impl fmt::Debug for TraceId {
 
 /// The id of a span: 8 bytes, never all zero. Displayed as 16 hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SpanId(u64);
+pub struct SpanId(NonZeroU64);
 
 impl SpanId {
     /// A new random id; its top bits are `10`, the variant of a UUID, since REST shows it as the second half of one.
     pub(crate) fn random() -> Self {
-        Self(next_random() & (u64::MAX >> 2) | 1 << 63)
+        const VARIANT: NonZeroU64 = NonZeroU64::new(1 << 63).unwrap();
+        Self(VARIANT | (next_random() & (u64::MAX >> 2)))
+    }
+
+    #[cfg_attr(not(feature = "collect"), allow(dead_code))]
+    pub(crate) fn to_u64(self) -> u64 {
+        self.0.get()
+    }
+
+    /// The id that [`SpanId::to_u64`] gave.
+    #[cfg_attr(not(feature = "collect"), allow(dead_code))]
+    pub(crate) fn from_u64(id: u64) -> Option<Self> {
+        NonZeroU64::new(id).map(Self)
     }
 
     /// The id's bytes, as W3C and OTLP carry them.
     pub fn to_bytes(self) -> [u8; 8] {
-        self.0.to_be_bytes()
+        self.0.get().to_be_bytes()
     }
 
     /// An id from its bytes; `None` for all zero.
     pub fn from_bytes(bytes: [u8; 8]) -> Option<Self> {
-        let id = u64::from_be_bytes(bytes);
-        (id != 0).then_some(Self(id))
+        NonZeroU64::new(u64::from_be_bytes(bytes)).map(Self)
     }
 
     /// An id from 16 hex digits.
     pub fn parse(text: &str) -> Option<Self> {
         let hex = text.len() == 16 && text.bytes().all(|b| b.is_ascii_hexdigit());
-        let id = u64::from_str_radix(text, 16).ok()?;
-        (hex && id != 0).then_some(Self(id))
+        let id = NonZeroU64::new(u64::from_str_radix(text, 16).ok()?)?;
+        hex.then_some(Self(id))
     }
 
     /// The UUID under which Tracium's REST API knows this span of `trace`.

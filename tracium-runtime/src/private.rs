@@ -7,7 +7,7 @@ use crate::context::{Context, capture, open};
 pub use crate::probe::*;
 use crate::tenant::{ResolveTenant, TenantError, TenantId};
 use crate::{init, notice};
-pub use crate::trace::{SpanMeta, TenantMeta, TraceMeta};
+pub use crate::trace::{Place, SpanMeta, TenantMeta, TraceMeta};
 
 /// What a tenant scope does where `from` names no tenant.
 #[derive(Clone, Copy, Debug)]
@@ -22,7 +22,7 @@ pub enum Missing {
 
 /// Opens the trace of the scope that was just entered.
 pub fn open_trace(meta: &'static TraceMeta) {
-    open::open_trace(meta, TraceOptions::new());
+    open::open_trace(meta, TraceOptions::default());
 }
 
 /// Opens the trace of the scope that was just entered, with what is known at run time.
@@ -31,13 +31,14 @@ pub fn open_trace_with(meta: &'static TraceMeta, options: impl FnOnce(TraceOptio
 }
 
 /// Opens the span of the scope that was just entered.
+#[inline]
 pub fn open_span(meta: &'static SpanMeta) {
-    open::open_span(meta, SpanOptions::new());
+    open::open_span(meta, None);
 }
 
 /// Opens the span of the scope that was just entered, with what is known at run time.
 pub fn open_span_with(meta: &'static SpanMeta, options: impl FnOnce(SpanOptions) -> SpanOptions) {
-    open::open_span(meta, options(SpanOptions::new()));
+    open::open_span(meta, options(SpanOptions::new()).details);
 }
 
 /// What `from` names.
@@ -49,23 +50,27 @@ pub fn resolve_tenant<T: ResolveTenant + ?Sized>(from: &T) -> Result<Option<Tena
 }
 
 /// Binds the scope that was just entered; gives the error where the call is to be rejected.
-pub fn bind_tenant(from: Result<Option<TenantId>, TenantError>, missing: Missing) -> Option<TenantError> {
+pub fn bind_tenant(
+    meta: &'static TenantMeta,
+    from: Result<Option<TenantId>, TenantError>,
+    missing: Missing,
+) -> Option<TenantError> {
     let error = match from {
         Ok(Some(tenant)) => {
-            open::bind(Some(tenant));
+            open::bind(meta, Some(tenant));
             return None;
         }
         Ok(None) => TenantError::Missing,
         Err(error) => {
-            notice::invalid_tenant("tenant_scope", &error);
+            notice::invalid_tenant(meta.place.function(), &error);
             error
         }
     };
     match missing {
-        Missing::None => open::bind(None),
-        Missing::Anonymous(id) => open::bind(TenantId::try_from(id).ok()),
+        Missing::None => open::bind(meta, None),
+        Missing::Anonymous(id) => open::bind(meta, TenantId::try_from(id).ok()),
         Missing::Reject => {
-            open::reject();
+            open::reject(meta);
             return Some(error);
         }
     }

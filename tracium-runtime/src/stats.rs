@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::oneshot;
 
-use crate::collect::Collector;
+use crate::collect::{Budget, Collector};
 use crate::collect::ledger::DropReason;
 use crate::export::{Command, Handle, handle};
 pub use crate::export::{TenantUsage, Usage};
@@ -63,18 +63,18 @@ impl Stats {
             .filter(|(_, count)| *count > 0)
             .collect();
         let held = ledger.held.load(Ordering::Acquire);
-        let (emitted, buffered) = collector.emitted();
+        let tally = collector.tally();
         let last_error = ledger.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Self {
-            emitted,
+            emitted: tally.emitted,
             recovered: 0,
             acknowledged,
             dropped: by_reason.iter().map(|(_, count)| count).sum(),
-            queued: (held + buffered) as u64,
+            queued: (held + tally.waiting) as u64,
             spooled: 0,
             dropped_by_reason: by_reason,
-            buffered_records: collector.budget.records() as u64,
-            buffered_bytes: collector.budget.bytes() as u64,
+            buffered_records: collector.budget.records().saturating_sub(tally.unused) as u64,
+            buffered_bytes: collector.budget.bytes().saturating_sub(tally.unused * Budget::RECORD_BYTES) as u64,
             requests: ledger.requests.load(Ordering::Relaxed),
             orphan_spans: 0,
             invalid_tenants: 0,

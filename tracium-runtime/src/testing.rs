@@ -8,10 +8,11 @@ use serde_json::Value;
 
 use crate::collect::{Sink, install_thread, set_global_recorder, uninstall_thread};
 use crate::content::Json;
-use crate::export::View;
+use crate::export::{SpanRecord, Tracked, View};
 use crate::panics;
 use crate::trace::details::SpanDetails;
-use crate::trace::{SpanRecord, TokenUsage, TraceCore};
+use crate::clock::Timestamp;
+use crate::trace::{OpenSpan, RootEnd, Status, TokenUsage, TraceCore};
 use crate::{SpanId, TenantId, TraceId};
 
 /// Records what opens on this thread, and whatever is propagated from there, in place of any export.
@@ -203,7 +204,7 @@ struct Log {
 
 #[derive(Debug)]
 struct TraceLog {
-    trace: Arc<TraceCore>,
+    trace: Arc<Tracked>,
     ended: Option<(SpanRecord, Option<SpanDetails>)>,
 }
 
@@ -223,21 +224,35 @@ impl Recording {
     }
 
     pub(crate) fn trace_started(&self, trace: &Arc<TraceCore>) {
-        self.lock().traces.push(TraceLog { trace: Arc::clone(trace), ended: None });
-    }
-
-    pub(crate) fn trace_ended(&self, root: &SpanRecord) {
-        let mut log = self.lock();
-        if root.trace.state().discarded {
-            log.traces.retain(|entry| !Arc::ptr_eq(&entry.trace, &root.trace));
-        } else if let Some(entry) = log.traces.iter_mut().find(|entry| Arc::ptr_eq(&entry.trace, &root.trace)) {
-            let details = root.trace.take_span(root.id).map(|details| *details);
-            entry.ended = Some((root.clone(), details));
+        if !trace.remote {
+            self.lock().traces.push(TraceLog { trace: Tracked::new(Arc::clone(trace)), ended: None });
         }
     }
 
-    pub(crate) fn span_closed(&self, record: &SpanRecord) {
-        let details = record.trace.take_span(record.id);
+    pub(crate) fn trace_ended(&self, end: &RootEnd) {
+        let mut log = self.lock();
+        if end.trace.state().discarded {
+            log.traces.retain(|entry| entry.trace.key != end.trace.key);
+        } else if let Some(entry) = log.traces.iter_mut().find(|entry| entry.trace.key == end.trace.key) {
+            let details = end.trace.take_span(end.trace.root).map(|details| *details);
+            entry.ended = Some((SpanRecord::root(&entry.trace, Some(end)), details));
+        }
+    }
+
+    pub(crate) fn span_closed(&self, trace: &Arc<TraceCore>, span: &OpenSpan, at: Timestamp, ended: Status) {
+        let Some(beginning) = &span.beginning else { return };
+        let record = &SpanRecord {
+            trace: Tracked::new(Arc::clone(trace)),
+            id: span.id,
+            parent: beginning.parent,
+            meta: beginning.meta,
+            tenant: span.tenant.resolve(trace, span.id),
+            started: beginning.started,
+            ended: Some(at),
+            depth: span.depth,
+            status: ended,
+        };
+        let details = trace.take_span(record.id);
         let view = View::new(record, details.as_deref());
         let span = RecordedSpan {
             id: record.id,
@@ -268,7 +283,7 @@ impl Recording {
 impl RecordedTrace {
     fn of(log: &TraceLog) -> Self {
         let trace = &log.trace;
-        let open = trace.root_record(trace.started);
+        let open = SpanRecord::root(trace, None);
         let (record, details) = match &log.ended {
             Some((record, details)) => (record, details.clone()),
             None => (&open, trace.state().spans.get(&trace.root).map(|details| (**details).clone())),

@@ -77,6 +77,19 @@ fn moved_to(place: Span, tokens: &TokenStream) -> TokenStream {
     moved.collect()
 }
 
+/// Where the function stands, by which the runtime knows two attributes of one function as such.
+fn place(krate: &TokenStream, span: Span, function: &LitStr) -> TokenStream {
+    let start = function.span().start();
+    let (line, column) = (bounded(start.line), bounded(start.column));
+    quote_spanned! {span=>
+        #krate::__private::Place::new(::core::module_path!(), #function, #line, #column)
+    }
+}
+
+fn bounded(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
 impl Layer {
     /// The path of the crate for a call that is made because of `place`.
     pub(crate) fn krate_at(&self, place: Span) -> TokenStream {

@@ -1,7 +1,7 @@
 //! `trace`, `span` and its shorthands.
 
-use super::Layer;
 use super::settings::Settings;
+use super::{Layer, place};
 use crate::args::{Kind, Options, Text};
 use crate::params::Param;
 use proc_macro2::TokenStream;
@@ -17,7 +17,7 @@ impl Layer {
     //     fn answer(title: &str) { .. }
     //
     // Output:
-    //     static META: TraceMeta = TraceMeta::new("support-bot", "answer");
+    //     static META: TraceMeta = TraceMeta::new("support-bot", "answer").at(Place::new(..));
     //     open_trace_with(&META, |options| {
     //         let title = &title;
     //         options.name(&(*title))
@@ -40,9 +40,10 @@ impl Layer {
             settings.fixed.extend(quote_spanned!(*span=> .new_trace()));
         }
         let fixed = &settings.fixed;
+        let place = place(krate, *span, function);
         *meta = quote_spanned! {*span=>
             static #meta_name: #krate::__private::TraceMeta =
-                #krate::__private::TraceMeta::new(#agent, #function) #fixed;
+                #krate::__private::TraceMeta::new(#agent, #function).at(#place) #fixed;
         };
         self.open("open_trace", settings);
     }

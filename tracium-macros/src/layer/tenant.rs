@@ -1,13 +1,13 @@
 //! `tenant_scope`
 
-use super::{Halves, Layer, Target, at, moved_to};
+use super::{Halves, Layer, Target, at, moved_to, place};
 use crate::args::{Missing, Options, find_await};
 use crate::borrow::Borrows;
 use crate::errors::Errors;
 use crate::returns;
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote_spanned};
-use syn::LitStr;
+use syn::{Ident, LitStr};
 use syn::spanned::Spanned;
 
 impl Layer {
@@ -16,12 +16,12 @@ impl Layer {
     //     fn answer(request: Request) -> Result<Answer, Error> { .. }
     //
     // Output:
-    //     static META: TenantMeta = TenantMeta::new("answer");
+    //     static META: TenantMeta = TenantMeta::new(Place::new(..));
     //     let from = {
     //         let request = &request;
     //         resolve_tenant(&(*request).tenant_id)
     //     };
-    //     if let Some(error) = bind_tenant(from, Missing::Reject) {
+    //     if let Some(error) = bind_tenant(&META, from, Missing::Reject) {
     //         return Err(From::from(error));
     //     }
     pub(super) fn bind_tenant(
@@ -33,8 +33,9 @@ impl Layer {
     ) {
         let Self { krate, span, meta_name, meta, .. } = self;
         let span = *span;
+        let place = place(krate, span, function);
         *meta = quote_spanned! {span=>
-            static #meta_name: #krate::__private::TenantMeta = #krate::__private::TenantMeta::new(#function);
+            static #meta_name: #krate::__private::TenantMeta = #krate::__private::TenantMeta::new(#place);
         };
         let Some(from) = &options.from else { return };
         check(options, target, errors);
@@ -52,7 +53,7 @@ impl Layer {
                 #resolved
             };
         };
-        let late = bind(krate, span, options.missing.as_ref());
+        let late = bind(krate, span, meta_name, options.missing.as_ref());
         self.opening = quote_spanned!(span=> #early #late);
         self.halves = Some(Halves { early, late });
         self.expressions.extend(from.to_token_stream());
@@ -75,7 +76,7 @@ fn check(options: &Options, target: Target<'_>, errors: &mut Errors) {
     }
 }
 
-fn bind(krate: &TokenStream, span: proc_macro2::Span, missing: Option<&Missing>) -> TokenStream {
+fn bind(krate: &TokenStream, span: proc_macro2::Span, meta: &Ident, missing: Option<&Missing>) -> TokenStream {
     match missing {
         Some(Missing::Reject(reject)) => {
             let reject = at(*reject);
@@ -84,17 +85,17 @@ fn bind(krate: &TokenStream, span: proc_macro2::Span, missing: Option<&Missing>)
             };
             quote_spanned! {span=>
                 if let ::core::option::Option::Some(error) =
-                    #krate::__private::bind_tenant(from, #krate::__private::Missing::Reject)
+                    #krate::__private::bind_tenant(&#meta, from, #krate::__private::Missing::Reject)
                 {
                     #rejected
                 }
             }
         }
         Some(Missing::Anonymous(id)) => quote_spanned! {span=>
-            let _ = #krate::__private::bind_tenant(from, #krate::__private::Missing::Anonymous(#id));
+            let _ = #krate::__private::bind_tenant(&#meta, from, #krate::__private::Missing::Anonymous(#id));
         },
         Some(Missing::None) | None => quote_spanned! {span=>
-            let _ = #krate::__private::bind_tenant(from, #krate::__private::Missing::None);
+            let _ = #krate::__private::bind_tenant(&#meta, from, #krate::__private::Missing::None);
         },
     }
 }

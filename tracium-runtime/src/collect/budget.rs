@@ -2,9 +2,6 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// What one record costs beside the values captured on it.
-const RECORD_BYTES: usize = 96;
-
 #[derive(Debug)]
 pub(crate) struct Budget {
     max_records: usize,
@@ -14,20 +11,19 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
+    /// What one record costs beside the values captured on it: in a segment, or held by the export thread.
+    pub(crate) const RECORD_BYTES: usize = 160;
+
     pub(crate) fn new(max_records: usize, max_bytes: usize) -> Self {
         Self { max_records, max_bytes, records: AtomicUsize::new(0), bytes: AtomicUsize::new(0) }
     }
 
-    /// Takes room for one record.
-    pub(crate) fn take_record(&self) -> bool {
-        if !take(&self.records, 1, self.max_records) {
-            return false;
-        }
-        let fits = take(&self.bytes, RECORD_BYTES, self.max_bytes);
-        if !fits {
-            self.records.fetch_sub(1, Ordering::Relaxed);
-        }
-        fits
+    /// Takes room for up to `most` records; how many there was room for.
+    pub(crate) fn take_records(&self, most: usize) -> usize {
+        let by_records = take_up_to(&self.records, most, self.max_records, 1);
+        let by_bytes = take_up_to(&self.bytes, by_records, self.max_bytes, Self::RECORD_BYTES);
+        self.records.fetch_sub(by_records - by_bytes, Ordering::Relaxed);
+        by_bytes
     }
 
     /// Takes room for captured values.
@@ -38,7 +34,7 @@ impl Budget {
     /// Gives back a record and what was captured on it.
     pub(crate) fn give_back(&self, records: usize, captured: usize) {
         self.records.fetch_sub(records, Ordering::Relaxed);
-        self.bytes.fetch_sub(records * RECORD_BYTES + captured, Ordering::Relaxed);
+        self.bytes.fetch_sub(records * Self::RECORD_BYTES + captured, Ordering::Relaxed);
     }
 
     pub(crate) fn records(&self) -> usize {
@@ -48,6 +44,14 @@ impl Budget {
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }
+}
+
+/// Takes as many of `most` pieces of `size` as there is room for.
+fn take_up_to(used: &AtomicUsize, most: usize, max: usize, size: usize) -> usize {
+    let before = used.fetch_add(most * size, Ordering::Relaxed);
+    let taken = (max.saturating_sub(before) / size).min(most);
+    used.fetch_sub((most - taken) * size, Ordering::Relaxed);
+    taken
 }
 
 fn take(used: &AtomicUsize, amount: usize, max: usize) -> bool {
@@ -65,13 +69,16 @@ mod tests {
 
     #[test]
     fn refuses_past_either_limit_and_takes_again_what_was_given_back() {
-        let budget = Budget::new(2, 250);
-        assert!(budget.take_record() && budget.take_record());
-        assert!(!budget.take_record(), "two records are the limit");
-        assert!(!budget.take_bytes(59), "192 of 250 bytes are taken");
-        assert!(budget.take_bytes(58));
-        budget.give_back(1, 58);
-        assert!(budget.take_record());
-        assert_eq!((budget.records(), budget.bytes()), (2, 192));
+        let budget = Budget::new(300, 40_000);
+        assert_eq!(budget.take_records(200), 200);
+        assert_eq!(budget.take_records(200), 50, "40,000 bytes have room for 250 records");
+        assert_eq!(budget.take_records(1), 0);
+        assert!(!budget.take_bytes(1));
+        budget.give_back(100, 0);
+        assert!(budget.take_bytes(16_000));
+        assert_eq!((budget.records(), budget.bytes()), (150, 40_000));
+        assert_eq!(budget.take_records(10), 0, "records fit, bytes do not");
+        budget.give_back(150, 16_000);
+        assert_eq!((budget.records(), budget.bytes()), (0, 0));
     }
 }

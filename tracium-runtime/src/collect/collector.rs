@@ -1,14 +1,16 @@
 //! The collector: every thread's buffer, one budget, one ledger.
 
 use std::cell::RefCell;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::buffer::{Event, ThreadBuffer};
 use super::ledger::{DropReason, Ledger};
 use super::policy::Policy;
+use super::segment::{End, RECORDS, RawSpan, Segment};
+use super::thread::{Local, ThreadBuffer};
 use super::{Budget, Ticket};
-use crate::trace::{SpanRecord, TraceCore};
+use crate::SpanId;
+use crate::trace::{RootEnd, TraceCore};
 
 #[derive(Debug)]
 pub(crate) struct Collector {
@@ -16,12 +18,17 @@ pub(crate) struct Collector {
     pub(crate) ledger: Ledger,
     pub(crate) policy: Policy,
     threads: Mutex<Vec<Arc<ThreadBuffer>>>,
+    /// Segments that were read to their end, to be written again.
+    pool: Mutex<Vec<Segment>>,
     closed: AtomicBool,
 }
 
 thread_local! {
-    /// This thread's buffer, and the collector that it belongs to.
-    static LOCAL: RefCell<Option<(Arc<Collector>, Arc<ThreadBuffer>)>> = const { RefCell::new(None) };
+    static LOCAL: RefCell<Option<Local>> = const { RefCell::new(None) };
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Collector {
@@ -31,88 +38,109 @@ impl Collector {
             ledger: Ledger::default(),
             policy,
             threads: Mutex::default(),
+            pool: Mutex::default(),
             closed: AtomicBool::new(false),
         })
     }
 
-    fn threads(&self) -> MutexGuard<'_, Vec<Arc<ThreadBuffer>>> {
-        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn with_buffer<R>(self: &Arc<Self>, work: impl FnOnce(&ThreadBuffer) -> R) -> R {
-        let buffer = LOCAL.try_with(|local| {
+    #[inline]
+    fn with_local<R>(self: &Arc<Self>, mut work: impl FnMut(&mut Local) -> R) -> R {
+        let done = LOCAL.try_with(|local| {
             let mut local = local.borrow_mut();
-            match &*local {
-                Some((owner, buffer)) if Arc::ptr_eq(owner, self) => Arc::clone(buffer),
-                _ => {
-                    let buffer = self.register();
-                    *local = Some((Arc::clone(self), Arc::clone(&buffer)));
-                    buffer
-                }
+            match &mut *local {
+                Some(local) if Arc::ptr_eq(&local.collector, self) => work(local),
+                other => work(other.insert(Local::new(self))),
             }
         });
-        // A span that ends in a thread-local's destructor finds its thread's buffer gone: it gets one of its own.
-        work(&buffer.unwrap_or_else(|_| self.register()))
+        // A span that ends in a thread-local's destructor finds its thread's part gone: it gets one of its own.
+        done.unwrap_or_else(|_| work(&mut Local::new(self)))
     }
 
-    fn register(&self) -> Arc<ThreadBuffer> {
-        let buffer = Arc::new(ThreadBuffer::new());
-        self.threads().push(Arc::clone(&buffer));
+    pub(super) fn register(&self) -> Arc<ThreadBuffer> {
+        let buffer = Arc::new(ThreadBuffer::default());
+        lock(&self.threads).push(Arc::clone(&buffer));
         buffer
+    }
+
+    /// A segment to write into, where the budget has room for one.
+    pub(super) fn take_segment(&self) -> Option<Arc<Segment>> {
+        if self.is_closed() {
+            return None;
+        }
+        let admitted = self.budget.take_records(RECORDS);
+        if admitted == 0 {
+            return None;
+        }
+        let mut segment = lock(&self.pool).pop().unwrap_or_else(Segment::new);
+        segment.admitted = admitted;
+        Some(Arc::new(segment))
+    }
+
+    /// Takes back a segment that was read to its end, where nobody else holds it.
+    pub(crate) fn recycle(&self, segment: Arc<Segment>) {
+        const MOST: usize = 64;
+        if let Some(mut segment) = Arc::into_inner(segment) {
+            segment.clear();
+            let mut pool = lock(&self.pool);
+            if pool.len() < MOST {
+                pool.push(segment);
+            }
+        }
     }
 
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
     }
 
+    #[inline]
     pub(crate) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::SeqCst)
+        self.closed.load(Ordering::Acquire)
     }
 
     pub(crate) fn admit_trace(&self) -> bool {
-        !self.is_closed() && self.budget.take_record()
+        !self.is_closed() && self.budget.take_records(1) == 1
     }
 
     pub(crate) fn trace_started(self: &Arc<Self>, trace: &Arc<TraceCore>) {
         if trace.admitted {
-            self.with_buffer(|buffer| buffer.lock().push_trace(Event::TraceStarted(Arc::clone(trace))));
+            self.with_local(|local| local.buffer.push_started(Arc::clone(trace)));
         }
     }
 
-    pub(crate) fn trace_ended(self: &Arc<Self>, root: SpanRecord) {
-        self.with_buffer(|buffer| {
-            let mut buffer = buffer.lock();
-            // Asked behind the buffer's lock, so that nothing enters after the last sweep.
-            if root.trace.state().discarded {
-                buffer.push_discarded(root);
-            } else if root.trace.admitted && !self.is_closed() {
-                buffer.push_trace(Event::TraceEnded(root));
-            } else {
-                if root.trace.admitted {
-                    self.budget.give_back(1, 0);
-                }
-                buffer.count_lost();
+    pub(crate) fn trace_ended(self: &Arc<Self>, root: RootEnd) {
+        let discarded = root.trace.state().discarded;
+        let admitted = root.trace.admitted;
+        let kept = admitted && !self.is_closed();
+        let mut root = Some(root);
+        self.with_local(|local| match root.take() {
+            Some(root) if kept => local.buffer.push_ended(root, !discarded),
+            _ if !discarded => local.buffer.count_lost(),
+            _ => {}
+        });
+        if !kept {
+            self.budget.give_back(usize::from(admitted), 0);
+            if !discarded {
                 self.ledger.drop(self.refusal(), 1);
             }
-        });
-    }
-
-    pub(crate) fn span_opened(self: &Arc<Self>, span: &SpanRecord) -> Ticket {
-        if !span.trace.admitted || self.is_closed() || !self.budget.take_record() {
-            return Ticket::Refused;
         }
-        self.with_buffer(|buffer| buffer.push_open(span.clone()))
     }
 
-    pub(crate) fn span_closed(self: &Arc<Self>, ticket: Ticket, span: SpanRecord) {
-        self.with_buffer(|thread| {
-            let mut buffer = thread.lock();
-            // Asked behind the buffer's lock, so that nothing enters after the last sweep.
-            if ticket == Ticket::Refused || self.is_closed() {
-                buffer.count_lost();
+    #[inline]
+    pub(crate) fn span_opened(self: &Arc<Self>, trace: &TraceCore, span: &RawSpan) -> Ticket {
+        if !trace.admitted || self.is_closed() {
+            return Ticket::REFUSED;
+        }
+        self.with_local(|local| local.push(span))
+    }
+
+    #[inline]
+    pub(crate) fn span_closed(self: &Arc<Self>, ticket: Ticket, span: SpanId, end: End) {
+        self.with_local(|local| {
+            if ticket == Ticket::REFUSED || self.is_closed() {
+                local.buffer.count_lost();
                 self.ledger.drop(self.refusal(), 1);
             } else {
-                buffer.push_closed(thread.place(ticket), span);
+                local.end(ticket, span, end);
             }
         });
     }
@@ -121,27 +149,43 @@ impl Collector {
         if self.is_closed() { DropReason::Shutdown } else { DropReason::QueueFull }
     }
 
-    /// Takes what every thread has, also the idle and the ended ones.
-    pub(crate) fn sweep(&self, out: &mut Vec<Event>) {
-        let mut threads = self.threads();
+    /// Every thread's buffer; the ones of ended threads for the last time, with `true`.
+    pub(crate) fn threads(&self) -> Vec<(Arc<ThreadBuffer>, bool)> {
+        let mut threads = lock(&self.threads);
+        let mut all = Vec::with_capacity(threads.len());
         threads.retain(|thread| {
             // Ended threads let go of their buffer: asked first, so that nothing follows what is taken now.
             let ended = Arc::strong_count(thread) == 1;
-            let mut buffer = thread.lock();
-            buffer.take(out);
             if ended {
-                self.ledger.retired.fetch_add(buffer.emitted(), Ordering::Relaxed);
+                fence(Ordering::Acquire);
+                self.ledger.retired.fetch_add(thread.emitted(), Ordering::Relaxed);
             }
+            all.push((Arc::clone(thread), ended));
             !ended
         });
+        all
     }
 
-    /// Spans and traces that ended, ever; and how many of them lie in the threads' buffers.
-    pub(crate) fn emitted(&self) -> (u64, usize) {
-        let threads = self.threads();
-        threads.iter().fold((self.ledger.retired.load(Ordering::Relaxed), 0), |(emitted, queued), thread| {
-            let buffer = thread.lock();
-            (emitted + buffer.emitted(), queued + buffer.queued())
-        })
+    /// What lies in the threads' buffers, and what ended there, ever.
+    pub(crate) fn tally(&self) -> Tally {
+        let threads = lock(&self.threads);
+        let mut tally = Tally { emitted: self.ledger.retired.load(Ordering::Relaxed), ..Tally::default() };
+        for thread in threads.iter() {
+            tally.emitted += thread.emitted();
+            let (waiting, unused) = thread.waiting();
+            tally.waiting += waiting;
+            tally.unused += unused;
+        }
+        tally
     }
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    /// Spans and traces that ended, ever.
+    pub(crate) emitted: u64,
+    /// Of them, the ones that the export thread has not taken.
+    pub(crate) waiting: usize,
+    /// Records that were admitted with their segment, and not written.
+    pub(crate) unused: usize,
 }

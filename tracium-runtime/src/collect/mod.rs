@@ -1,8 +1,6 @@
 //! Where what happened goes: into the buffers of the collector, or into a test's recorder.
 
 #[cfg(feature = "collect")]
-mod buffer;
-#[cfg(feature = "collect")]
 mod budget;
 #[cfg(feature = "collect")]
 mod collector;
@@ -10,18 +8,26 @@ mod collector;
 pub(crate) mod ledger;
 #[cfg(feature = "collect")]
 pub(crate) mod policy;
+#[cfg(feature = "collect")]
+mod reader;
+#[cfg(feature = "collect")]
+pub(crate) mod segment;
 mod sink;
+#[cfg(feature = "collect")]
+mod thread;
 mod ticket;
 
-#[cfg(feature = "collect")]
-pub(crate) use self::buffer::Event;
 #[cfg(feature = "collect")]
 pub(crate) use self::budget::Budget;
 #[cfg(feature = "collect")]
 pub(crate) use self::collector::Collector;
+#[cfg(feature = "collect")]
+pub(crate) use self::reader::{Reader, Sweep};
 pub(crate) use self::sink::{Sink, current_sink};
 #[cfg(feature = "collect")]
 pub(crate) use self::sink::{install_global, install_thread, uninstall_thread};
 #[cfg(feature = "collect")]
 pub(crate) use self::sink::{global, set_global_recorder};
+#[cfg(feature = "collect")]
+pub(crate) use self::thread::TraceEvent;
 pub(crate) use self::ticket::Ticket;

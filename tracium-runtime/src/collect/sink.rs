@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
+use crate::SpanId;
+use crate::clock::Timestamp;
 #[cfg(feature = "collect")]
 use crate::collect::Collector;
 use crate::collect::Ticket;
+#[cfg(feature = "collect")]
+use crate::collect::segment::{End, RawSpan};
 use crate::tenant::TenantId;
 #[cfg(feature = "collect")]
 use crate::testing::Recording;
-use crate::trace::{SpanRecord, TraceCore};
+use crate::trace::{Beginning, OpenSpan, RootEnd, Status, TenantMark, TraceCore};
 
 /// Where a trace and all of its spans go; chosen when the trace opens.
 #[derive(Clone, Debug)]
@@ -17,6 +21,9 @@ pub(crate) enum Sink {
     Collector(Arc<Collector>),
     #[cfg(feature = "collect")]
     Recorder(Arc<Recording>),
+    /// There is none: without `collect` nothing is ever recorded.
+    #[cfg(not(feature = "collect"))]
+    Nowhere,
 }
 
 #[cfg(feature = "collect")]
@@ -95,6 +102,8 @@ impl Sink {
             Self::Collector(ref collector) => collector.admit_trace(),
             #[cfg(feature = "collect")]
             Self::Recorder(_) => true,
+            #[cfg(not(feature = "collect"))]
+            Self::Nowhere => false,
         }
     }
 
@@ -105,6 +114,19 @@ impl Sink {
             Self::Collector(ref collector) => collector.budget.take_bytes(bytes),
             #[cfg(feature = "collect")]
             Self::Recorder(_) => true,
+            #[cfg(not(feature = "collect"))]
+            Self::Nowhere => false,
+        }
+    }
+
+    pub(crate) fn give_back_bytes(&self, bytes: usize) {
+        match *self {
+            #[cfg(feature = "collect")]
+            Self::Collector(ref collector) => collector.budget.give_back(0, bytes),
+            #[cfg(feature = "collect")]
+            Self::Recorder(_) => {}
+            #[cfg(not(feature = "collect"))]
+            Self::Nowhere => {},
         }
     }
 
@@ -115,6 +137,8 @@ impl Sink {
             Self::Collector(ref collector) => collector.policy.captures(tenant),
             #[cfg(feature = "collect")]
             Self::Recorder(ref recording) => recording.captures(),
+            #[cfg(not(feature = "collect"))]
+            Self::Nowhere => false,
         }
     }
 
@@ -124,33 +148,56 @@ impl Sink {
             Self::Collector(ref collector) => collector.trace_started(trace),
             #[cfg(feature = "collect")]
             Self::Recorder(ref recording) => recording.trace_started(trace),
+            #[cfg(not(feature = "collect"))]
+            Self::Nowhere => {},
         }
     }
 
-    pub(crate) fn trace_ended(&self, root: SpanRecord) {
+    pub(crate) fn trace_ended(&self, root: RootEnd) {
         match *self {
             #[cfg(feature = "collect")]
             Self::Collector(ref collector) => collector.trace_ended(root),
             #[cfg(feature = "collect")]
             Self::Recorder(ref recording) => recording.trace_ended(&root),
+            #[cfg(not(feature = "collect"))]
+            Self::Nowhere => {},
         }
     }
 
-    pub(crate) fn span_opened(&self, span: &SpanRecord) -> Ticket {
+    /// The place of the span's record, and its beginning where that is wanted at its end.
+    #[inline]
+    pub(crate) fn span_opened(
+        &self,
+        trace: &TraceCore,
+        id: SpanId,
+        beginning: Beginning,
+        depth: u32,
+        tenant: TenantMark,
+    ) -> (Ticket, Option<Box<Beginning>>) {
         match *self {
             #[cfg(feature = "collect")]
-            Self::Collector(ref collector) => collector.span_opened(span),
+            Self::Collector(ref collector) => {
+                let Beginning { meta, parent, started } = beginning;
+                let meta = meta.index();
+                let raw = RawSpan { trace: trace.key, span: id, parent, started, meta, depth, tenant };
+                (collector.span_opened(trace, &raw), None)
+            }
             #[cfg(feature = "collect")]
-            Self::Recorder(_) => Ticket::none(),
+            Self::Recorder(_) => (Ticket::NONE, Some(Box::new(beginning))),
+            #[cfg(not(feature = "collect"))]
+            Self::Nowhere => (Ticket::NONE, None),
         }
     }
 
-    pub(crate) fn span_closed(&self, ticket: Ticket, span: SpanRecord) {
+    #[inline]
+    pub(crate) fn span_closed(&self, trace: &Arc<TraceCore>, span: &OpenSpan, at: Timestamp, status: Status) {
         match *self {
             #[cfg(feature = "collect")]
-            Self::Collector(ref collector) => collector.span_closed(ticket, span),
+            Self::Collector(ref collector) => collector.span_closed(span.ticket, span.id, End { at, status }),
             #[cfg(feature = "collect")]
-            Self::Recorder(ref recording) => recording.span_closed(&span),
+            Self::Recorder(ref recording) => recording.span_closed(trace, span, at, status),
+            #[cfg(not(feature = "collect"))]
+            Self::Nowhere => {},
         }
     }
 }

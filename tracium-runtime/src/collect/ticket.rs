@@ -1,20 +1,16 @@
-//! Where an open span lies in a buffer, so that its end needs no search.
+//! Where an open span's record lies, so that its end needs no search.
 
-/// The place of an open span's record.
+/// The place of an open span's record: at `index` of the segment that `serial` names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ticket {
-    /// In the buffer of the thread `buffer`, at `index` of its `generation`.
-    #[cfg(feature = "collect")]
-    Slot { buffer: u64, generation: u64, index: usize },
-    /// The buffers had no room when the span opened.
-    #[cfg(feature = "collect")]
-    Refused,
-    /// Nowhere: recorders and roots keep none.
-    None,
+pub(crate) struct Ticket {
+    pub(crate) serial: u64,
+    pub(crate) index: u32,
 }
 
 impl Ticket {
-    pub(crate) fn none() -> Self {
-        Self::None
-    }
+    /// No place: roots and recorders' spans have none.
+    pub(crate) const NONE: Self = Self { serial: 0, index: 0 };
+    /// The buffers had no room when the span opened.
+    #[cfg(feature = "collect")]
+    pub(crate) const REFUSED: Self = Self { serial: 0, index: 1 };
 }

@@ -6,7 +6,7 @@ use std::task::{Context as Waker, Poll};
 use futures_core::Stream;
 use pin_project_lite::pin_project;
 
-use super::slot;
+use super::slot::{self, Entered};
 use super::{Context, Scope};
 
 pin_project! {
@@ -47,12 +47,12 @@ impl<F: Future> Future for InContext<F> {
             // Polled again after its end, which no executor does: there is nothing left that could answer.
             return Poll::Pending;
         };
-        let entered = slot::enter(this.scope.take());
+        let entered = Polling::enter(this.scope);
         let poll = future.poll(waker);
         if poll.is_ready() {
             inner.set(None);
         }
-        *this.scope = entered.leave();
+        drop(entered);
         poll
     }
 }
@@ -65,14 +65,33 @@ impl<S: Stream> Stream for InContext<S> {
         let Some(stream) = this.inner.as_pin_mut() else {
             return Poll::Ready(None);
         };
-        let entered = slot::enter(this.scope.take());
+        let entered = Polling::enter(this.scope);
         let poll = stream.poll_next(waker);
-        *this.scope = entered.leave();
+        drop(entered);
         poll
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         self.inner.as_ref().map_or((0, Some(0)), Stream::size_hint)
+    }
+}
+
+/// Gives the scope back after a poll; after one that panics too, since the rest of the work is yet to be dropped.
+struct Polling<'a> {
+    scope: &'a mut Option<Box<Scope>>,
+    entered: Option<Entered>,
+}
+
+impl<'a> Polling<'a> {
+    fn enter(scope: &'a mut Option<Box<Scope>>) -> Self {
+        let entered = Some(slot::enter(scope.take()));
+        Self { scope, entered }
+    }
+}
+
+impl Drop for Polling<'_> {
+    fn drop(&mut self) {
+        *self.scope = self.entered.take().and_then(Entered::leave);
     }
 }
 

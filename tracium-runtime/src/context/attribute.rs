@@ -9,6 +9,7 @@ use pin_project_lite::pin_project;
 
 use super::slot::{self, Entered};
 use super::Scope;
+use super::scope::Level;
 use crate::panics;
 use crate::trace::details::Error;
 use crate::trace::{SpanMeta, TenantMeta, TraceMeta};
@@ -22,6 +23,9 @@ pub trait Attribute: sealed::Sealed + Sync + 'static {
     /// A scope is opened also where none is open.
     #[doc(hidden)]
     const OPENS: bool;
+    /// A sync function's scope is a level of the one around it, where there is one.
+    #[doc(hidden)]
+    const LEVEL: bool;
 }
 
 impl sealed::Sealed for TraceMeta {}
@@ -29,13 +33,16 @@ impl sealed::Sealed for SpanMeta {}
 impl sealed::Sealed for TenantMeta {}
 impl Attribute for TraceMeta {
     const OPENS: bool = true;
+    const LEVEL: bool = false;
 }
 impl Attribute for TenantMeta {
     const OPENS: bool = true;
+    const LEVEL: bool = false;
 }
 impl Attribute for SpanMeta {
     // Outside any trace a span runs its function untouched.
     const OPENS: bool = false;
+    const LEVEL: bool = true;
 }
 
 /// How a scope begins: once, where its code first runs.
@@ -62,57 +69,97 @@ impl<A: Attribute> Begin for Annotated<A> {
 #[must_use]
 #[derive(Debug)]
 pub struct Guard {
-    entered: Option<Entered>,
+    open: Open,
     /// The thread was panicking already: this scope's end is not that panic's.
     panicking: bool,
 }
 
+#[derive(Debug)]
+enum Open {
+    Nothing,
+    Level(Level),
+    Scope(Entered),
+}
+
 /// Opens the scope of a sync function whose result nobody looks at.
+#[inline]
 pub fn enter<A: Attribute>(_: &'static A) -> Guard {
-    Guard {
-        entered: Annotated::<A>(PhantomData).begin().0.map(|scope| slot::enter(Some(scope))),
-        panicking: std::thread::panicking(),
+    Guard { open: open::<A>(), panicking: std::thread::panicking() }
+}
+
+#[inline]
+fn open<A: Attribute>() -> Open {
+    if A::LEVEL {
+        return slot::current(|scope| scope.map_or(Open::Nothing, |scope| Open::Level(scope.push_level())));
+    }
+    match Annotated::<A>(PhantomData).begin() {
+        Begun(Some(scope)) => Open::Scope(slot::enter(Some(scope))),
+        Begun(None) => Open::Nothing,
+    }
+}
+
+impl Open {
+    #[inline]
+    fn close(self, failure: Option<Box<Error>>) {
+        match self {
+            Self::Nothing => {}
+            Self::Level(level) => slot::current(|scope| {
+                if let Some(scope) = scope {
+                    scope.pop_level(level, failure);
+                }
+            }),
+            Self::Scope(entered) => {
+                if let Some(mut scope) = entered.leave() {
+                    scope.close(failure);
+                }
+            }
+        }
     }
 }
 
 impl Drop for Guard {
+    #[inline]
     fn drop(&mut self) {
-        if let Some(scope) = self.entered.take().and_then(Entered::leave) {
-            let panicked = !self.panicking && std::thread::panicking();
-            scope.close(panicked.then(panics::last));
-        }
+        let panicked = !self.panicking && std::thread::panicking();
+        std::mem::replace(&mut self.open, Open::Nothing).close(panicked.then(|| Box::new(panics::last())));
     }
 }
 
 /// Runs a sync function's body in a scope of its own, and shows its result to `observe` before the scope ends.
 pub fn run<A: Attribute, R>(_: &'static A, body: impl FnOnce() -> R, observe: impl FnOnce(&R)) -> R {
-    run_in(Annotated::<A>(PhantomData), body, observe)
+    run_in(open::<A>(), body, observe)
 }
 
-pub(crate) fn run_in<R>(begin: impl Begin, body: impl FnOnce() -> R, observe: impl FnOnce(&R)) -> R {
-    let Begun(Some(scope)) = begin.begin() else {
-        return body();
+/// Runs `body` in a scope that `begin` begins.
+pub(crate) fn run_begun<R>(begin: impl Begin, body: impl FnOnce() -> R, observe: impl FnOnce(&R)) -> R {
+    let open = match begin.begin() {
+        Begun(Some(scope)) => Open::Scope(slot::enter(Some(scope))),
+        Begun(None) => Open::Nothing,
     };
-    let entered = slot::enter(Some(scope));
+    run_in(open, body, observe)
+}
+
+fn run_in<R>(open: Open, body: impl FnOnce() -> R, observe: impl FnOnce(&R)) -> R {
+    if let Open::Nothing = open {
+        return body();
+    }
     let result = catch_unwind(AssertUnwindSafe(body));
-    finish(entered, result.as_ref(), observe);
+    let failure = failure_of(result.as_ref(), observe);
+    open.close(failure);
     result.unwrap_or_else(|payload| resume_unwind(payload))
 }
 
-/// Ends an entered scope whose work is done, or panicked.
-fn finish<R>(entered: Entered, result: Result<&R, &Box<dyn std::any::Any + Send>>, observe: impl FnOnce(&R)) {
-    let failure = match result {
+/// Shows the result of an entered scope's work to `observe`; gives the panic, where it ended in one.
+fn failure_of<R>(result: Result<&R, &Box<dyn std::any::Any + Send>>, observe: impl FnOnce(&R)) -> Option<Box<Error>> {
+    match result {
         Ok(result) => {
-            if slot::current(|scope| scope.is_some_and(|scope| scope.span.is_some())) {
+            if slot::current(|scope| scope.is_some_and(|scope| scope.own_span().is_some())) {
                 // The user's `Serialize`, `Display` or `Debug` may panic: that is no reason to fail the call.
                 let _ = panics::contained(|| observe(result));
             }
             None
         }
-        Err(payload) => Some(panics::error(payload.as_ref())),
-    };
-    if let Some(scope) = entered.leave() {
-        scope.close(failure);
+        Err(payload) => Some(Box::new(panics::error(payload.as_ref()))),
     }
 }
 
@@ -201,15 +248,20 @@ impl<B: Begin, F: Future, O: FnOnce(&F::Output)> Future for Scoped<B, F, O> {
             Ok(Poll::Ready(output)) => {
                 inner.set(None);
                 let observe = this.observe.take();
-                finish(entered, Ok(&output), |output| {
+                let failure = failure_of(Ok(&output), |output| {
                     if let Some(observe) = observe {
                         observe(output);
                     }
                 });
+                Open::Scope(entered).close(failure);
                 Poll::Ready(output)
             }
             Err(payload) => {
-                finish::<F::Output>(entered, Err(&payload), |_| ());
+                if let Some(mut scope) = entered.leave() {
+                    scope.close(Some(Box::new(panics::error(payload.as_ref()))));
+                    // What is left of the future is yet to be dropped.
+                    *this.state = State::Open(scope);
+                }
                 resume_unwind(payload)
             }
         }

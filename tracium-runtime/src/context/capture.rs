@@ -38,8 +38,8 @@ impl InputCapture {
 /// The span that the innermost scope opened itself, where content may be captured on it.
 fn capturing() -> Option<(Arc<TraceCore>, SpanId)> {
     let (trace, id, tenant) = current(|scope| {
-        let record = &scope?.span.as_ref()?.record;
-        Some((Arc::clone(&record.trace), record.id, record.tenant.clone()))
+        let (trace, span) = scope.as_deref()?.own_span()?;
+        Some((Arc::clone(trace), span.id, scope?.context.effective_tenant()))
     })?;
     trace.sink.captures(tenant.as_ref()).then_some((trace, id))
 }
@@ -68,7 +68,7 @@ pub(crate) fn output(value: &(impl Serialize + ?Sized)) {
 pub(crate) fn outcome(failure: Option<Failure>) {
     current(|scope| {
         if let Some(scope) = scope {
-            scope.failure = failure.map(Into::into);
+            scope.failure = failure.map(|failure| Box::new(failure.into()));
         }
     });
 }

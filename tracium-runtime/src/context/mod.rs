@@ -16,7 +16,7 @@ use std::fmt;
 
 pub use self::adapt::{ContextExt, InContext};
 pub use self::attribute::{Annotated, Attribute, Begin, Guard, Scoped, enter, run, scoped};
-pub(crate) use self::attribute::{Begun, run_in, scoped_in};
+pub(crate) use self::attribute::{Begun, run_begun, scoped_in};
 pub use self::capture::InputCapture;
 pub use self::block_on::block_on;
 pub(crate) use self::scope::{Scope, SpanRef, current};
@@ -101,8 +101,8 @@ impl Context {
 
     /// A closure that runs `work` under this context, wherever it is called.
     pub fn wrap<R, W: FnOnce() -> R>(&self, work: W) -> impl FnOnce() -> R + use<R, W> {
-        let context = self.clone();
-        move || context.run(work)
+        let mut wrapped = Wrapped { context: self.clone(), work: Some(work) };
+        move || wrapped.call()
     }
 
     /// Runs `work` outside any scope: for code that drives the work of others, such as a runtime's `block_on`.
@@ -121,6 +121,32 @@ impl Context {
         let result = work();
         drop(entered);
         result
+    }
+}
+
+/// A closure under a context: also where it is dropped uncalled.
+struct Wrapped<W> {
+    context: Context,
+    work: Option<W>,
+}
+
+impl<W> Wrapped<W> {
+    fn call<R>(&mut self) -> R
+    where
+        W: FnOnce() -> R,
+    {
+        match self.work.take() {
+            Some(work) => self.context.run(work),
+            None => unreachable!("a `FnOnce` is called once"),
+        }
+    }
+}
+
+impl<W> Drop for Wrapped<W> {
+    fn drop(&mut self) {
+        if let Some(work) = self.work.take() {
+            self.context.run(|| drop(work));
+        }
     }
 }
 

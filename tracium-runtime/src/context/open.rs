@@ -3,14 +3,15 @@
 use std::fmt::Display;
 use std::sync::Arc;
 
-use super::{Context, Scope, current};
+use super::{Context, Scope, SpanRef, current};
 use crate::collect::{Sink, current_sink};
 use crate::content::{self, Limits};
 use crate::probe::CaptureValue;
 use crate::tenant::{ResolveTenant, TenantError, TenantId};
 use crate::trace::details::{SpanDetails, put};
-use crate::trace::{OpenSpan, Relation, SpanMeta, TraceCore, TraceMeta, TraceSpec};
-use crate::{config, notice};
+use crate::trace::handle::named;
+use crate::{SpanId, notice};
+use crate::trace::{OpenSpan, Relation, SpanMeta, TenantMeta, TraceCore, TraceMeta, TraceSpec};
 
 /// What a trace is opened with, beyond the constant part; filled by the attributes.
 #[derive(Debug, Default)]
@@ -78,7 +79,7 @@ impl TraceOptions {
     /// A metadata entry.
     #[must_use]
     pub fn metadata(self, key: &str, value: &(impl CaptureValue + ?Sized)) -> Self {
-        self.set(|spec| put(&mut spec.details.metadata, key, content::to_json(value, &Limits::CAPTURE)))
+        self.set(|spec| put(&mut spec.details.metadata, key, named(key, value)))
     }
 
     /// The session that the trace is part of.
@@ -146,7 +147,7 @@ impl SpanOptions {
     /// A metadata entry.
     #[must_use]
     pub fn metadata(self, key: &str, value: &(impl CaptureValue + ?Sized)) -> Self {
-        self.set(|details| put(&mut details.metadata, key, content::to_json(value, &Limits::CAPTURE)))
+        self.set(|details| put(&mut details.metadata, key, named(key, value)))
     }
 }
 
@@ -159,42 +160,55 @@ fn is_on() -> bool {
 pub(crate) fn open_trace(meta: &'static TraceMeta, options: TraceOptions) {
     let TraceOptions { spec, tenant, .. } = options;
     if let Some(tenant) = tenant {
-        bind(tenant.unwrap_or_else(|error| {
+        let tenant = tenant.unwrap_or_else(|error| {
             notice::invalid_tenant(meta.span.function, &error);
             None
-        }));
+        });
+        current(|scope| scope.map(|scope| scope.bind(tenant)));
     }
     current(|scope| {
         let Some(scope) = scope else { return };
-        if let Some(open) = trace_in(&scope.context, meta, spec) {
-            scope.fresh = (open.record.id == open.record.trace.root).then(|| Arc::clone(&open.record.trace));
-            scope.hold(open);
+        if let Some((trace, open)) = trace_in(&scope.context, meta, spec) {
+            scope.fresh = (open.id == trace.root).then(|| Arc::clone(&trace));
+            scope.hold(&trace, open);
         }
     });
 }
 
 /// A trace, or an agent span, under `context`; `None` when nothing is recorded.
-pub(crate) fn trace_in(context: &Context, meta: &'static TraceMeta, mut spec: TraceSpec) -> Option<OpenSpan> {
-    let tenant = context.tenant.clone().or_else(config::default_tenant);
-    if let Some(parent) = &context.span {
-        if !meta.new_trace && parent.trace.relation(tenant.as_ref()) != Relation::Foreign {
-            let open = parent.trace.open_span(&meta.span, parent.id, parent.depth + 1, tenant);
+pub(crate) fn trace_in(
+    context: &Context,
+    meta: &'static TraceMeta,
+    mut spec: TraceSpec,
+) -> Option<(Arc<TraceCore>, OpenSpan)> {
+    let tenant = context.effective_tenant();
+    if let Some(SpanRef { trace, id, depth }) = &context.span {
+        let relation = trace.relation(tenant.as_ref());
+        if !meta.new_trace && relation != Relation::Foreign {
+            let open = span_of(context, trace, &meta.span, (*id, *depth), relation);
             let agent = spec.agent.take();
             let details = spec.details;
-            if agent.is_some() || spec.name.is_some() || details.model.is_some() || !details.tags.is_empty() || !details.metadata.is_empty() {
-                parent.trace.with_span(open.record.id, |span| {
+            if agent.is_some()
+                || spec.name.is_some()
+                || details.model.is_some()
+                || !details.tags.is_empty()
+                || !details.metadata.is_empty()
+            {
+                trace.with_span(open.id, |span| {
                     span.name = spec.name.or(agent);
                     span.model = details.model;
                     span.tags = details.tags;
                     span.metadata = details.metadata;
                 });
             }
-            return Some(open);
+            return Some((Arc::clone(trace), open));
         }
         link(&mut spec, context);
     }
     let sink = sink_of(context)?;
-    Some(TraceCore::open(meta, spec, tenant, sink).open_root())
+    let trace = TraceCore::open(meta, spec, tenant, sink);
+    let open = trace.open_root();
+    Some((trace, open))
 }
 
 fn link(spec: &mut TraceSpec, context: &Context) {
@@ -213,60 +227,90 @@ fn sink_of(context: &Context) -> Option<Sink> {
 }
 
 /// Opens a span in the innermost scope. Outside any trace there is nothing to open it in.
-pub(crate) fn open_span(meta: &'static SpanMeta, options: SpanOptions) {
-    let opened = current(|scope| {
-        let scope = scope?;
-        let open = span_in(&scope.context, meta, options.details)?;
-        scope.hold(open);
-        Some(())
-    });
+#[inline]
+pub(crate) fn open_span(meta: &'static SpanMeta, details: Option<Box<SpanDetails>>) {
+    let opened = current(|scope| scope?.open_span(meta, details));
     if opened.is_none() {
         notice::orphan_span(meta.function);
     }
 }
 
-/// A span under `context`; `None` outside any trace.
-pub(crate) fn span_in(context: &Context, meta: &'static SpanMeta, details: Option<Box<SpanDetails>>) -> Option<OpenSpan> {
+/// A span under `context`, in its trace or in one of its own tenant; `None` outside any trace.
+pub(crate) fn span_in(
+    context: &Context,
+    meta: &'static SpanMeta,
+    details: Option<Box<SpanDetails>>,
+) -> Option<(Arc<TraceCore>, OpenSpan)> {
     let parent = context.span.as_ref()?;
-    let tenant = context.tenant.clone().or_else(config::default_tenant);
-    let open = if parent.trace.relation(tenant.as_ref()) == Relation::Foreign {
+    let tenant = context.effective_tenant();
+    let relation = parent.trace.relation(tenant.as_ref());
+    let (trace, open) = if relation != Relation::Foreign {
+        let open = span_of(context, &parent.trace, meta, (parent.id, parent.depth), relation);
+        (Arc::clone(&parent.trace), open)
+    } else {
         // Another tenant's work belongs into a trace of its own.
         let mut spec = TraceSpec {
             agent: Some(parent.trace.agent().into()),
-            version: parent.trace.version.clone(),
-            workspace: parent.trace.workspace.clone(),
+            version: parent.trace.version().map(Into::into),
+            workspace: parent.trace.workspace().map(Into::into),
             ..TraceSpec::default()
         };
         link(&mut spec, context);
-        let trace = TraceCore::open(parent.trace.meta, spec, tenant.clone(), parent.trace.sink.clone());
-        let mut open = trace.open_span(meta, trace.root, 1, tenant);
+        let mark = context.mark();
+        let trace = TraceCore::open(parent.trace.meta, spec, tenant, parent.trace.sink.clone());
+        let mut open = trace.open_span(meta, trace.root, 1, mark);
         open.owns_trace = true;
-        open
-    } else {
-        parent.trace.open_span(meta, parent.id, parent.depth + 1, tenant)
+        (trace, open)
     };
     if let Some(details) = details {
-        open.record.trace.with_span(open.record.id, |span| *span = *details);
+        trace.add_details(open.id, *details);
     }
-    Some(open)
+    Some((trace, open))
 }
 
-/// Binds the innermost scope to `tenant`. Where the scope is a trace's first act, the trace is named after it.
-pub(crate) fn bind(tenant: Option<TenantId>) {
+/// A span that stays in `trace`, under `parent`.
+fn span_of(
+    context: &Context,
+    trace: &TraceCore,
+    meta: &'static SpanMeta,
+    parent: (SpanId, u32),
+    relation: Relation,
+) -> OpenSpan {
+    let (id, depth) = (parent.0, parent.1 + 1);
+    match context.effective_tenant() {
+        Some(tenant) if relation == Relation::Carried => trace.open_span_of(meta, id, depth, tenant),
+        _ => trace.open_span(meta, id, depth, context.mark()),
+    }
+}
+
+/// Binds the innermost scope to `tenant`. Where it is the first act of its own function's trace, whatever
+/// the order of the two attributes, the trace is named after it.
+pub(crate) fn bind(meta: &'static TenantMeta, tenant: Option<TenantId>) {
     current(|scope| {
         let Some(scope) = scope else { return };
-        if let Some(trace) = scope.first_act_of.take() {
+        if let Some(trace) = first_act(scope, meta) {
             trace.try_name(tenant.as_ref());
         }
-        scope.context.tenant = tenant;
+        scope.bind(tenant);
     });
 }
 
-/// The innermost scope's call was refused: a trace whose first act it was leaves nothing behind.
-pub(crate) fn reject() {
+/// The innermost scope's call was refused: a trace of the same function leaves nothing behind.
+pub(crate) fn reject(meta: &'static TenantMeta) {
     current(|scope| {
-        if let Some(trace) = scope.and_then(|scope: &mut Scope| scope.first_act_of.take()) {
+        if let Some(trace) = scope.and_then(|scope| scope.first_act_of.take())
+            && trace.meta.place == Some(meta.place)
+        {
             trace.try_discard();
         }
     });
+}
+
+/// The trace whose first act this scope is, where it may be named after it: by a scope of its own function; or, while
+/// it has no tenant and nothing is recorded on it, by another function's. A trace of one tenant that calls a scope of
+/// another first is none of that one's.
+fn first_act(scope: &mut Scope, meta: &'static TenantMeta) -> Option<Arc<TraceCore>> {
+    let trace = scope.first_act_of.take()?;
+    let own = trace.meta.place == Some(meta.place);
+    (own || (trace.tenant().is_none() && !trace.has_records())).then_some(trace)
 }

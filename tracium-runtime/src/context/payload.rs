@@ -9,11 +9,12 @@ use serde_core::{Deserialize, Deserializer, Serialize, Serializer};
 use super::{Context, SpanRef};
 use crate::collect::current_sink;
 use crate::tenant::TenantId;
-use crate::trace::TraceCore;
+use crate::trace::{Relation, TraceCore};
 use crate::{SpanId, TraceId};
 
 impl Serialize for Context {
-    /// A map of what is there: `tenant`, `trace_id` (32 hex digits), `external_id`, `agent`, `span_id` (16 hex digits).
+    /// A map of what is there: `tenant`, `trace_id` (32 hex digits), `external_id`, `agent`, `span_id` (16 hex digits),
+    /// and `trace_tenant`, where the trace is another tenant's: spans under the context are none of that trace.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         if let Some(tenant) = &self.tenant {
@@ -26,6 +27,9 @@ impl Serialize for Context {
             }
             map.serialize_entry("agent", span.trace.agent())?;
             map.serialize_entry("span_id", &span.id.to_string())?;
+            if span.trace.relation(self.tenant.as_ref()) == Relation::Foreign {
+                map.serialize_entry("trace_tenant", &span.trace.tenant())?;
+            }
         }
         map.end()
     }
@@ -48,11 +52,12 @@ impl<'de> Visitor<'de> for Payload {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Context, A::Error> {
-        let mut tenant: Option<TenantId> = None;
+        let (mut tenant, mut trace_tenant): (Option<TenantId>, Option<TenantId>) = (None, None);
         let (mut trace, mut external, mut agent, mut span) = (None, None, None, None);
         while let Some(key) = map.next_key::<String>()? {
             match key.as_str() {
                 "tenant" => tenant = map.next_value()?,
+                "trace_tenant" => trace_tenant = map.next_value()?,
                 "trace_id" => trace = id(&mut map, "trace_id", TraceId::parse)?,
                 "span_id" => span = id(&mut map, "span_id", SpanId::parse)?,
                 "external_id" => external = map.next_value::<Option<String>>()?,
@@ -68,7 +73,8 @@ impl<'de> Visitor<'de> for Payload {
             && let Some(sink) = current_sink()
         {
             let text = |value: Option<String>| value.map(String::into_boxed_str);
-            let trace = TraceCore::remote(trace, text(external), text(agent), context.tenant.clone(), span, sink);
+            let owner = trace_tenant.or_else(|| context.tenant.clone());
+            let trace = TraceCore::remote(trace, text(external), text(agent), owner, span, sink);
             context.span = Some(SpanRef { trace, id: span, depth: 0 });
         }
         Ok(context)

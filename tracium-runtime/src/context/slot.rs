@@ -15,13 +15,20 @@ fn replace(scope: Option<Box<Scope>>) -> Option<Box<Scope>> {
 }
 
 /// Shows the innermost scope to `look`, which must call no code of the user's: that would see no scope.
+#[inline]
 pub(crate) fn current<R>(look: impl FnOnce(Option<&mut Scope>) -> R) -> R {
-    let mut scope = replace(None);
-    let result = look(scope.as_deref_mut());
-    if scope.is_some() {
-        replace(scope);
+    let mut look = Some(look);
+    let shown = SLOT.try_with(|slot| {
+        let mut scope = slot.take();
+        let result = look.take().map(|look| look(scope.as_deref_mut()));
+        slot.set(scope);
+        result
+    });
+    match (shown, look) {
+        (Ok(Some(result)), _) => result,
+        (_, Some(look)) => look(None),
+        (_, None) => unreachable!("`look` is taken only where it is called"),
     }
-    result
 }
 
 /// Whether any scope is open here.

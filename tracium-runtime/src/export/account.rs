@@ -25,6 +25,13 @@ pub(crate) struct Receipt {
     captured: usize,
 }
 
+impl Receipt {
+    /// Of something of `sweep` with nothing captured.
+    pub(crate) fn of(sweep: u64) -> Self {
+        Self { sweep, captured: 0 }
+    }
+}
+
 impl SpanItem {
     pub(crate) fn receipt(&self) -> Receipt {
         Receipt { sweep: self.sweep, captured: self.details.as_ref().map_or(0, |details| details.bytes) }
@@ -32,8 +39,9 @@ impl SpanItem {
 }
 
 impl TraceItem {
+    /// To be asked for once: what the trace was admitted with is given back with it.
     pub(crate) fn receipt(&self) -> Receipt {
-        let trace = self.root.trace.state().trace.bytes;
+        let trace = std::mem::take(&mut self.root.trace.state().trace.bytes);
         Receipt { sweep: self.sweep, captured: trace + self.details.as_ref().map_or(0, |details| details.bytes) }
     }
 }

@@ -4,15 +4,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use super::{Account, Exporter, SpanItem, TraceItem};
+use super::{Account, Exporter, SpanItem, SpanRecord, TraceItem, Tracked};
 use crate::collect::ledger::DropReason;
-use crate::trace::{SpanRecord, TraceCore};
 
 #[derive(Debug)]
 pub(crate) struct Discard;
 
 impl Exporter for Discard {
-    fn trace_started(&mut self, _: &Arc<TraceCore>) {}
+    fn trace_started(&mut self, _: &Arc<Tracked>) {}
 
     fn span_open(&mut self, _: &SpanRecord) {}
 
@@ -24,7 +23,9 @@ impl Exporter for Discard {
         account.acknowledge(trace.receipt());
     }
 
-    fn trace_discarded(&mut self, _: &Arc<TraceCore>) {}
+    fn trace_discarded(&mut self, _: &Arc<Tracked>) {}
+
+    fn trace_gone(&mut self, _: &Arc<Tracked>) {}
 
     fn dispatch(&mut self, _: Instant, _: bool, _: &mut Account) {}
 

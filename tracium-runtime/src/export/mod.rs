@@ -6,6 +6,7 @@ mod account;
 #[cfg(feature = "console")]
 mod console;
 mod discard;
+mod item;
 mod pipeline;
 #[cfg(feature = "rest")]
 mod rest;
@@ -18,6 +19,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 pub(crate) use self::account::Account;
+pub(crate) use self::item::{SpanItem, SpanRecord, TraceItem, Tracked};
 pub(crate) use self::pipeline::{Answer, Command, Pipeline};
 pub(crate) use self::thread::{Handle, handle, start};
 pub use self::usage::{TenantUsage, Usage};
@@ -25,30 +27,11 @@ pub(crate) use self::usage::Totals;
 pub(crate) use self::view::View;
 use crate::collect::ledger::DropReason;
 use crate::config::{InitError, Mask, Target};
-use crate::trace::details::SpanDetails;
-use crate::trace::{SpanRecord, TraceCore};
-
-/// A span that ended, with what was recorded on it.
-#[derive(Debug)]
-pub(crate) struct SpanItem {
-    pub(crate) record: SpanRecord,
-    pub(crate) details: Option<Box<SpanDetails>>,
-    /// The sweep that brought it: a flush waits for all up to its own.
-    pub(crate) sweep: u64,
-}
-
-/// The outcome of a trace: its root, ended.
-#[derive(Debug)]
-pub(crate) struct TraceItem {
-    pub(crate) root: SpanRecord,
-    pub(crate) details: Option<Box<SpanDetails>>,
-    pub(crate) sweep: u64,
-}
 
 /// A way out. All calls come from the export thread; none may block.
 pub(crate) trait Exporter: Send {
     /// A trace opened.
-    fn trace_started(&mut self, trace: &Arc<TraceCore>);
+    fn trace_started(&mut self, trace: &Arc<Tracked>);
     /// A span is open for longer than a short one.
     fn span_open(&mut self, span: &SpanRecord);
     /// A span ended. It is the exporter's now, until it tells `account` what became of it.
@@ -56,7 +39,9 @@ pub(crate) trait Exporter: Send {
     /// A trace ended; spans of it may follow.
     fn trace_ended(&mut self, trace: TraceItem, account: &mut Account);
     /// A trace was opened and refused at once: it never was.
-    fn trace_discarded(&mut self, trace: &Arc<TraceCore>);
+    fn trace_discarded(&mut self, trace: &Arc<Tracked>);
+    /// The trace has ended, and nobody is left who could add to it.
+    fn trace_gone(&mut self, trace: &Arc<Tracked>);
     /// Sends what is due; with `all`, everything.
     fn dispatch(&mut self, now: Instant, all: bool, account: &mut Account);
     /// Takes an answer to something that was sent; pending where none has come.

@@ -1,8 +1,9 @@
 //! The export thread's loop: sweep, hand over, answer those who wait.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::atomic::{Ordering, fence};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -10,12 +11,16 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Sleep;
 
+use super::account::Receipt;
 use super::view::View;
-use super::{Account, Exporter, SpanItem, Totals, TraceItem};
+use super::{Account, Exporter, SpanItem, SpanRecord, Totals, TraceItem, Tracked};
 use crate::collect::ledger::DropReason;
-use crate::collect::{Collector, Event};
+use crate::collect::segment::{End, RawSpan};
+use crate::collect::{Collector, Reader, Sweep, TraceEvent};
+use crate::notice::Minute;
 use crate::stats::FlushReport;
-use crate::trace::SpanRecord;
+use crate::trace::details::SpanDetails;
+use crate::trace::{RootEnd, SpanMeta, Status, TenantMark, TraceCore};
 use crate::{SpanId, clock::Timestamp};
 
 /// How often every thread's buffer is taken.
@@ -69,15 +74,20 @@ pub(crate) struct Pipeline {
     account: Account,
     collector: Arc<Collector>,
     totals: Arc<Mutex<Totals>>,
-    events: Vec<Event>,
+    reader: Reader,
+    brought: Sweep,
     sweep: u64,
     last_sweep: Instant,
-    open: HashMap<SpanId, SpanRecord>,
+    /// The traces that spans may still come of.
+    live: HashMap<u64, Arc<Tracked>>,
+    /// Those that ended, while somebody may still add to them.
+    ended: Vec<u64>,
+    open: HashMap<SpanId, RawSpan>,
     /// Open spans in the order they came, to find those that are long.
     young: VecDeque<(Timestamp, SpanId)>,
-    /// Spans whose end was taken before their beginning, from another thread's buffer.
-    ended_early: HashSet<SpanId>,
     waiters: Vec<Waiter>,
+    /// Spans lost to full buffers when that was last said.
+    warned_of: u64,
 }
 
 impl Pipeline {
@@ -87,13 +97,16 @@ impl Pipeline {
             account: Account::new(Arc::clone(&collector), Arc::clone(&totals)),
             collector,
             totals,
-            events: Vec::new(),
+            reader: Reader::default(),
+            brought: Sweep::default(),
             sweep: 0,
             last_sweep: Instant::now(),
+            live: HashMap::new(),
+            ended: Vec::new(),
             open: HashMap::new(),
             young: VecDeque::new(),
-            ended_early: HashSet::new(),
             waiters: Vec::new(),
+            warned_of: 0,
         }
     }
 
@@ -166,49 +179,130 @@ impl Pipeline {
     fn sweep(&mut self) {
         self.sweep += 1;
         self.last_sweep = Instant::now();
-        let mut events = std::mem::take(&mut self.events);
-        self.collector.sweep(&mut events);
-        for event in events.drain(..) {
-            self.take(event);
+        let gone = self.take_abandoned();
+        let mut brought = std::mem::take(&mut self.brought);
+        self.reader.sweep(&self.collector, &mut brought);
+        for event in &brought.traces {
+            if let TraceEvent::Started(trace) = event {
+                self.started(trace);
+            }
         }
-        self.events = events;
+        for (span, end) in brought.spans.drain(..) {
+            self.span(span, end);
+        }
+        for (id, end) in brought.ends.drain(..) {
+            if let Some(span) = self.open.remove(&id) {
+                self.ended(&span, end);
+            }
+        }
+        for event in brought.traces.drain(..) {
+            if let TraceEvent::Ended(root) = event {
+                self.trace_ended(&root);
+            }
+        }
+        self.brought = brought;
+        for trace in gone {
+            self.live.remove(&trace.key);
+            self.exporter.trace_gone(&trace);
+        }
         self.tell_of_long_spans();
+        self.warn_of_full_buffers();
     }
 
-    fn take(&mut self, event: Event) {
-        match event {
-            Event::TraceStarted(trace) => self.exporter.trace_started(&trace),
-            Event::Span(record) if record.ended.is_some() => self.ended(record),
-            Event::Span(record) => {
-                if !self.ended_early.remove(&record.id) {
-                    self.young.push_back((record.started, record.id));
-                    self.open.insert(record.id, record);
-                }
+    fn warn_of_full_buffers(&mut self) {
+        static TURN: Minute = Minute::new();
+        let lost = self.collector.ledger.dropped(DropReason::QueueFull);
+        if lost > self.warned_of && TURN.is_due() {
+            self.warned_of = lost;
+            tracing::warn!(target: "tracium", lost, "the buffers are full: spans are lost until the backend takes more");
+        }
+    }
+
+    /// Ended traces that nobody else holds any more: whatever was added to them is there for this sweep to find.
+    fn take_abandoned(&mut self) -> Vec<Arc<Tracked>> {
+        let mut gone = Vec::new();
+        let live = &self.live;
+        self.ended.retain(|key| match live.get(key) {
+            Some(trace) if trace.is_ours_alone() => {
+                gone.push(Arc::clone(trace));
+                false
             }
-            Event::SpanClosed(record) => {
-                if self.open.remove(&record.id).is_none() {
-                    self.ended_early.insert(record.id);
-                }
-                self.ended(record);
+            Some(_) => true,
+            None => false,
+        });
+        // With the count of holders, what they did before they let go is to be seen.
+        fence(Ordering::Acquire);
+        gone
+    }
+
+    fn started(&mut self, trace: &Arc<TraceCore>) {
+        let tracked = Tracked::new(Arc::clone(trace));
+        self.exporter.trace_started(&tracked);
+        if trace.remote {
+            // It ends elsewhere; here it is over when nobody holds it.
+            self.ended.push(trace.key);
+        }
+        self.live.insert(trace.key, tracked);
+    }
+
+    fn span(&mut self, span: RawSpan, end: Option<End>) {
+        match end {
+            Some(end) => {
+                self.open.remove(&span.span);
+                self.ended(&span, end);
             }
-            Event::TraceEnded(root) if root.trace.state().discarded => {
-                self.exporter.trace_discarded(&root.trace);
-                self.collector.budget.give_back(1, 0);
-            }
-            Event::TraceEnded(root) => {
-                self.account.accept(self.sweep);
-                let details = root.trace.take_span(root.id);
-                self.count(View::new(&root, details.as_deref()));
-                self.exporter.trace_ended(TraceItem { root, details, sweep: self.sweep }, &mut self.account);
+            None => {
+                self.young.push_back((span.started, span.span));
+                self.open.insert(span.span, span);
             }
         }
     }
 
-    fn ended(&mut self, record: SpanRecord) {
+    fn record(&self, span: &RawSpan, end: Option<End>) -> Option<(SpanRecord, Option<Box<SpanDetails>>)> {
+        let trace = self.live.get(&span.trace)?;
+        let details = if end.is_some() { trace.take_span(span.span) } else { None };
+        let tenant = match (span.tenant, &details) {
+            (TenantMark::Own, Some(details)) => details.tenant.clone(),
+            (mark, _) => mark.resolve(trace, span.span),
+        };
+        let record = SpanRecord {
+            trace: Arc::clone(trace),
+            id: span.span,
+            parent: span.parent,
+            meta: SpanMeta::at(span.meta)?,
+            tenant,
+            started: span.started,
+            ended: end.map(|end| end.at),
+            depth: span.depth,
+            status: end.map_or(Status::Completed, |end| end.status),
+        };
+        Some((record, details))
+    }
+
+    fn ended(&mut self, span: &RawSpan, end: End) {
         self.account.accept(self.sweep);
-        let details = record.trace.take_span(record.id);
+        let Some((record, details)) = self.record(span, Some(end)) else {
+            // Its trace is not known, which the order of a sweep rules out; were it so, it is counted.
+            self.account.drop(Receipt::of(self.sweep), DropReason::ExportThread);
+            return;
+        };
         self.count(View::new(&record, details.as_deref()));
         self.exporter.span_ended(SpanItem { record, details, sweep: self.sweep }, &mut self.account);
+    }
+
+    fn trace_ended(&mut self, end: &RootEnd) {
+        let Some(trace) = self.live.get(&end.trace.key).map(Arc::clone) else { return };
+        self.ended.push(trace.key);
+        if trace.state().discarded {
+            self.exporter.trace_discarded(&trace);
+            self.collector.budget.give_back(1, 0);
+            return;
+        }
+        self.account.accept(self.sweep);
+        let root = SpanRecord::root(&trace, Some(end));
+        let details = trace.take_span(root.id);
+        self.count(View::new(&root, details.as_deref()));
+        self.exporter.trace_ended(TraceItem { root, details, sweep: self.sweep }, &mut self.account);
     }
 
     fn count(&self, span: View<'_>) {
@@ -222,8 +316,8 @@ impl Pipeline {
                 break;
             }
             self.young.pop_front();
-            if let Some(record) = self.open.get(&id) {
-                self.exporter.span_open(record);
+            if let Some((record, _)) = self.open.get(&id).and_then(|span| self.record(span, None)) {
+                self.exporter.span_open(&record);
             }
         }
     }

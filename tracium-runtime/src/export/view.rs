@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use super::SpanRecord;
 use crate::content::Json;
 use crate::trace::details::{Error, SpanDetails};
-use crate::trace::{SpanRecord, TokenUsage};
+use crate::trace::TokenUsage;
 
 /// A span and its details, read as one.
 #[derive(Clone, Copy, Debug)]

@@ -2,13 +2,14 @@
 
 use std::fmt::Display;
 use std::ops::Deref;
+use std::sync::Arc;
 
 use serde_core::Serialize;
 
-use super::details::{Error, SpanDetails, put};
+use super::details::{SpanDetails, put};
 use super::handle::{SpanHandle, named};
-use super::{OpenSpan, SpanMeta, TraceMeta, TraceSpec};
-use crate::context::{Begin, Begun, Context, Scope, Scoped, SpanRef, open, run_in, scoped_in};
+use super::{OpenSpan, SpanMeta, TraceCore, TraceMeta, TraceSpec};
+use crate::context::{Begin, Begun, Context, Scope, Scoped, SpanRef, open, run_begun, scoped_in};
 use crate::tenant::{IntoTenant, TenantError, TenantId};
 use crate::{notice, panics};
 
@@ -125,7 +126,7 @@ impl TraceBuilder {
 
     /// Runs `work` in this trace, now.
     pub fn run<R>(self, work: impl FnOnce() -> R) -> R {
-        run_in(self, work, |_| ())
+        run_begun(self, work, |_| ())
     }
 
     /// As [`run`](Self::run); an `Err` fails the trace.
@@ -133,7 +134,7 @@ impl TraceBuilder {
     /// # Errors
     /// The error of `work`.
     pub fn try_run<T, E: Display>(self, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-        run_in(self, work, fail_on_err)
+        run_begun(self, work, fail_on_err)
     }
 
     /// Opens the trace now, as a span to hold: it is entered nowhere, and ends on `end()` or drop.
@@ -143,7 +144,7 @@ impl TraceBuilder {
         OwnedSpan::new(open, context)
     }
 
-    fn open_in(self, context: &mut Context) -> Option<OpenSpan> {
+    fn open_in(self, context: &mut Context) -> Option<(Arc<TraceCore>, OpenSpan)> {
         if let Some(tenant) = self.tenant {
             context.tenant = tenant.unwrap_or_else(|error| {
                 notice::invalid_tenant("start_trace", &error);
@@ -157,8 +158,8 @@ impl TraceBuilder {
 impl Begin for TraceBuilder {
     fn begin(self) -> Begun {
         let mut scope = Box::new(Scope::child());
-        if let Some(open) = self.open_in(&mut scope.context) {
-            scope.hold(open);
+        if let Some((trace, open)) = self.open_in(&mut scope.context) {
+            scope.hold(&trace, open);
         }
         Begun(Some(scope))
     }
@@ -207,7 +208,7 @@ impl SpanBuilder {
 
     /// Runs `work` in this span, now.
     pub fn run<R>(self, work: impl FnOnce() -> R) -> R {
-        run_in(self, work, |_| ())
+        run_begun(self, work, |_| ())
     }
 
     /// As [`run`](Self::run); an `Err` fails the span.
@@ -215,7 +216,7 @@ impl SpanBuilder {
     /// # Errors
     /// The error of `work`.
     pub fn try_run<T, E: Display>(self, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-        run_in(self, work, fail_on_err)
+        run_begun(self, work, fail_on_err)
     }
 
     /// Opens the span now, to hold: it is entered nowhere, and ends on `end()` or drop.
@@ -232,9 +233,8 @@ impl SpanBuilder {
 impl Begin for SpanBuilder {
     fn begin(self) -> Begun {
         let mut scope = Box::new(Scope::child());
-        match open::span_in(&scope.context, &SPAN, Some(self.0)) {
-            Some(open) => scope.hold(open),
-            None => notice::orphan_span(SPAN.function),
+        if scope.open_span(&SPAN, Some(self.0)).is_none() {
+            notice::orphan_span(SPAN.function);
         }
         Begun(Some(scope))
     }
@@ -244,9 +244,10 @@ fn scoped<B: Begin, F: Future, O: FnOnce(&F::Output)>(begin: B, future: F, obser
     scoped_in(begin, future, observe)
 }
 
+/// With `{:#}`, which makes errors such as anyhow's tell their sources.
 fn fail_on_err<T, E: Display>(result: &Result<T, E>) {
     if let Err(error) = result {
-        super::current_span().fail(error);
+        super::current_span().fail_as(std::any::type_name::<E>(), &format_args!("{error:#}"));
     }
 }
 
@@ -274,14 +275,13 @@ pub struct OwnedSpan {
 }
 
 impl OwnedSpan {
-    fn new(open: Option<OpenSpan>, mut context: Context) -> Self {
-        let mut handle = SpanHandle::default();
-        if let Some(open) = &open {
-            let record = &open.record;
-            handle = SpanHandle::new(&record.trace, record.id, context.tenant.as_ref());
-            context.span = Some(SpanRef { trace: record.trace.clone(), id: record.id, depth: record.depth });
-        }
-        Self { open, handle, context }
+    fn new(opened: Option<(Arc<TraceCore>, OpenSpan)>, mut context: Context) -> Self {
+        let Some((trace, open)) = opened else {
+            return Self { open: None, handle: SpanHandle::default(), context };
+        };
+        let handle = SpanHandle::new(&trace, open.id, context.tenant.as_ref());
+        context.span = Some(SpanRef { trace, id: open.id, depth: open.depth });
+        Self { open: Some(open), handle, context }
     }
 
     /// The context of work under this span.
@@ -302,8 +302,8 @@ impl Deref for OwnedSpan {
 
 impl Drop for OwnedSpan {
     fn drop(&mut self) {
-        if let Some(open) = self.open.take() {
-            open.close(std::thread::panicking().then(panics::last) as Option<Error>);
+        if let (Some(open), Some(span)) = (self.open.take(), &self.context.span) {
+            open.close(&span.trace, std::thread::panicking().then(|| Box::new(panics::last())));
         }
     }
 }

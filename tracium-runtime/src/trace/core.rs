@@ -1,10 +1,10 @@
 //! A trace, shared by all who record in it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::details::{Error, SpanDetails, TraceDetails, TraceState};
-use super::{OpenSpan, SpanMeta, SpanRecord, Status, TraceMeta};
+use super::{Beginning, OpenSpan, SpanMeta, TenantMark, TraceMeta};
 use crate::clock::Timestamp;
 use crate::collect::{Sink, Ticket};
 use crate::content::{self, Json};
@@ -35,6 +35,8 @@ pub(crate) struct TraceSpec {
 
 #[derive(Debug)]
 pub(crate) struct TraceCore {
+    /// Names the trace in its spans' records; no two traces of a process have the same.
+    pub(crate) key: u64,
     pub(crate) id: TraceId,
     /// The user's own id, verbatim, where it is neither a UUID nor 32 hex digits.
     pub(crate) external_id: Option<Box<str>>,
@@ -51,7 +53,14 @@ pub(crate) struct TraceCore {
     pub(crate) admitted: bool,
     /// Something was recorded on some span: plain spans need no look behind the lock.
     recorded: AtomicBool,
+    /// How often the trace was named: who knows how a tenant stands to the trace's need not ask again until then.
+    named: AtomicU32,
     state: Mutex<TraceState>,
+}
+
+fn next_key() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 impl TraceCore {
@@ -70,6 +79,7 @@ impl TraceCore {
             state.spans.insert(root, Box::new(SpanDetails { name: Some(name), ..SpanDetails::default() }));
         }
         let core = Arc::new(Self {
+            key: next_key(),
             id,
             external_id,
             remote: false,
@@ -82,8 +92,13 @@ impl TraceCore {
             admitted: sink.admit_trace(),
             sink,
             recorded: AtomicBool::new(!state.spans.is_empty()),
+            named: AtomicU32::new(0),
             state: Mutex::new(state),
         });
+        {
+            let mut state = core.state();
+            state.trace.bytes = core.admit_all(&mut state.trace.metadata);
+        }
         core.sink.trace_started(&core);
         core
     }
@@ -91,7 +106,8 @@ impl TraceCore {
     /// The trace of a context that came from another process.
     pub(crate) fn remote(id: TraceId, external_id: Option<Box<str>>, agent: Option<Box<str>>, tenant: Option<TenantId>, parent: SpanId, sink: Sink) -> Arc<Self> {
         static REMOTE: TraceMeta = TraceMeta::new("remote", "remote");
-        Arc::new(Self {
+        let core = Arc::new(Self {
+            key: next_key(),
             id,
             external_id,
             remote: true,
@@ -104,8 +120,11 @@ impl TraceCore {
             sink,
             admitted: true,
             recorded: AtomicBool::new(false),
+            named: AtomicU32::new(0),
             state: Mutex::new(TraceState { tenant, announced: true, ..TraceState::default() }),
-        })
+        });
+        core.sink.trace_started(&core);
+        core
     }
 
     pub(crate) fn agent(&self) -> &str {
@@ -131,38 +150,31 @@ impl TraceCore {
         self.external_id.as_deref().map_or_else(|| self.id.to_uuid(), str::to_owned)
     }
 
-    pub(crate) fn root_record(self: &Arc<Self>, started: Timestamp) -> SpanRecord {
-        SpanRecord {
-            trace: Arc::clone(self),
+    pub(crate) fn open_root(&self) -> OpenSpan {
+        OpenSpan {
             id: self.root,
-            parent: self.root,
-            meta: &self.meta.span,
-            tenant: self.tenant(),
-            started,
-            ended: None,
+            ticket: Ticket::NONE,
             depth: 0,
-            status: Status::Completed,
+            tenant: TenantMark::OfTrace,
+            owns_trace: true,
+            beginning: None,
         }
     }
 
-    pub(crate) fn open_root(self: &Arc<Self>) -> OpenSpan {
-        OpenSpan { record: self.root_record(self.started), ticket: Ticket::none(), owns_trace: true }
+    /// Opens a span; its tenant is one that belongs into this trace.
+    #[inline]
+    pub(crate) fn open_span(&self, meta: &'static SpanMeta, parent: SpanId, depth: u32, tenant: TenantMark) -> OpenSpan {
+        let id = SpanId::random();
+        let beginning = Beginning { meta, parent, started: Timestamp::now() };
+        let (ticket, beginning) = self.sink.span_opened(self, id, beginning, depth, tenant);
+        OpenSpan { id, ticket, depth, tenant, owns_trace: false, beginning }
     }
 
-    pub(crate) fn open_span(self: &Arc<Self>, meta: &'static SpanMeta, parent: SpanId, depth: u32, tenant: Option<TenantId>) -> OpenSpan {
-        let record = SpanRecord {
-            trace: Arc::clone(self),
-            id: SpanId::random(),
-            parent,
-            meta,
-            tenant,
-            started: Timestamp::now(),
-            ended: None,
-            depth,
-            status: Status::Completed,
-        };
-        let ticket = self.sink.span_opened(&record);
-        OpenSpan { record, ticket, owns_trace: false }
+    /// Opens a span of a tenant of its own in this trace of none.
+    pub(crate) fn open_span_of(&self, meta: &'static SpanMeta, parent: SpanId, depth: u32, tenant: TenantId) -> OpenSpan {
+        let open = self.open_span(meta, parent, depth, TenantMark::Own);
+        self.with_span(open.id, |details| details.tenant = Some(tenant));
+        open
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, TraceState> {
@@ -179,6 +191,7 @@ impl TraceCore {
         let mut state = self.state();
         if !state.announced {
             state.tenant = tenant.cloned();
+            self.named.fetch_add(1, Ordering::Release);
         }
         !state.announced
     }
@@ -187,6 +200,18 @@ impl TraceCore {
     pub(crate) fn try_discard(&self) {
         let mut state = self.state();
         state.discarded = !state.announced;
+    }
+
+    /// Changes whenever the trace is named.
+    #[inline]
+    pub(crate) fn named(&self) -> u32 {
+        self.named.load(Ordering::Acquire)
+    }
+
+    /// Whether anything was recorded on any span.
+    #[inline]
+    pub(crate) fn has_records(&self) -> bool {
+        self.recorded.load(Ordering::Relaxed)
     }
 
     pub(crate) fn relation(&self, tenant: Option<&TenantId>) -> Relation {
@@ -203,6 +228,15 @@ impl TraceCore {
         let mut state = self.state();
         self.recorded.store(true, Ordering::Relaxed);
         change(state.spans.entry(span).or_default())
+    }
+
+    /// Puts what a span is opened with beside what is noted of it already.
+    pub(crate) fn add_details(&self, span: SpanId, mut details: SpanDetails) {
+        details.bytes = self.admit_all(&mut details.metadata);
+        self.with_span(span, |known| {
+            let tenant = known.tenant.take();
+            *known = SpanDetails { tenant, ..details };
+        });
     }
 
     /// Puts a value into a field of `span`, if the buffers have room for its bytes; else a note that says so.
@@ -224,8 +258,19 @@ impl TraceCore {
         }
     }
 
+    /// [`admit`](Self::admit) for each value; the bytes of all.
+    fn admit_all(&self, metadata: &mut [(Box<str>, Json)]) -> usize {
+        let mut bytes = 0;
+        for (_, value) in metadata {
+            let (admitted, of_value) = self.admit(value.clone());
+            *value = admitted;
+            bytes += of_value;
+        }
+        bytes
+    }
+
     pub(crate) fn has_error(&self, span: SpanId) -> bool {
-        self.recorded.load(Ordering::Relaxed)
+        self.has_records()
             && self.state().spans.get(&span).is_some_and(|details| details.error.is_some())
     }
 
@@ -250,10 +295,21 @@ impl TraceCore {
 
     /// Takes what was recorded on `span`, for export.
     pub(crate) fn take_span(&self, span: SpanId) -> Option<Box<SpanDetails>> {
-        if !self.recorded.load(Ordering::Relaxed) {
+        if !self.has_records() {
             return None;
         }
         self.state().spans.remove(&span)
+    }
+}
+
+impl Drop for TraceCore {
+    /// What was recorded too late to be sent, or on spans that were not kept, is given back here.
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let bytes = state.trace.bytes + state.spans.values().map(|details| details.bytes).sum::<usize>();
+        if bytes > 0 {
+            self.sink.give_back_bytes(bytes);
+        }
     }
 }
 

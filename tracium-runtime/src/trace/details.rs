@@ -27,6 +27,8 @@ pub(crate) struct SpanDetails {
     pub(crate) tags: Vec<Box<str>>,
     pub(crate) metadata: Vec<(Box<str>, Json)>,
     pub(crate) error: Option<Error>,
+    /// The span's own tenant, in a trace of none.
+    pub(crate) tenant: Option<TenantId>,
     /// What the values above were admitted with.
     pub(crate) bytes: usize,
 }

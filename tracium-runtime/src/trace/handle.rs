@@ -135,12 +135,16 @@ impl SpanHandle {
 
     /// Marks the span as failed, for `reason`. The first reason stays.
     pub fn fail(&self, reason: impl Display) -> &Self {
+        self.fail_as("fail", &reason);
+        self
+    }
+
+    pub(crate) fn fail_as(&self, type_name: &'static str, reason: &dyn Display) {
         if let Some(target) = &self.0 {
             let message = contained(|| reason.to_string()).unwrap_or_default();
-            let error = Error { type_name: "fail", message: message.into() };
+            let error = Error { type_name, message: message.into() };
             target.trace.set_error(target.id, error, target.tenant.as_ref());
         }
-        self
     }
 
     fn content(&self, value: &(impl Serialize + ?Sized), field: impl FnOnce(&mut SpanDetails, Json)) -> &Self {

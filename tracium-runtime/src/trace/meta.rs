@@ -1,5 +1,24 @@
 //! What is known of an annotated function while compiling, in statics of its own.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{PoisonError, RwLock};
+
+/// Where a function stands: two attributes of the same place are attributes of the same function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    module: &'static str,
+    function: &'static str,
+    line: u32,
+    column: u32,
+}
+
+impl Place {
+    /// The function `function` of `module`, by the place of its name.
+    pub const fn new(module: &'static str, function: &'static str, line: u32, column: u32) -> Self {
+        Self { module, function, line, column }
+    }
+}
+
 /// The constant part of a span.
 #[derive(Debug)]
 pub struct SpanMeta {
@@ -8,12 +27,45 @@ pub struct SpanMeta {
     pub(crate) function: &'static str,
     pub(crate) model: Option<&'static str>,
     pub(crate) tags: &'static [&'static str],
+    /// Its place among all that were used, from 1; 0 before that. A record names its constant part by it.
+    index: AtomicU32,
 }
 
+static USED: RwLock<Vec<&'static SpanMeta>> = RwLock::new(Vec::new());
+
 impl SpanMeta {
+    #[inline]
+    pub(crate) fn index(&'static self) -> u32 {
+        match self.index.load(Ordering::Relaxed) {
+            0 => self.register(),
+            index => index,
+        }
+    }
+
+    #[cold]
+    fn register(&'static self) -> u32 {
+        let mut used = USED.write().unwrap_or_else(PoisonError::into_inner);
+        // Another thread may have been first.
+        let index = match self.index.load(Ordering::Relaxed) {
+            0 => {
+                used.push(self);
+                u32::try_from(used.len()).unwrap_or(u32::MAX)
+            }
+            index => index,
+        };
+        self.index.store(index, Ordering::Relaxed);
+        index
+    }
+
+    /// The constant part at `index`.
+    #[cfg(feature = "collect")]
+    pub(crate) fn at(index: u32) -> Option<&'static Self> {
+        USED.read().unwrap_or_else(PoisonError::into_inner).get(index.checked_sub(1)? as usize).copied()
+    }
+
     /// A span of `kind`, named `name`, of the function `function`.
     pub const fn new(kind: &'static str, name: &'static str, function: &'static str) -> Self {
-        Self { kind, name, function, model: None, tags: &[] }
+        Self { kind, name, function, model: None, tags: &[], index: AtomicU32::new(0) }
     }
 
     /// The model that is asked.
@@ -38,6 +90,8 @@ pub struct TraceMeta {
     pub(crate) version: Option<&'static str>,
     pub(crate) workspace: Option<&'static str>,
     pub(crate) new_trace: bool,
+    /// The annotated function; `None` where code opens the trace.
+    pub(crate) place: Option<Place>,
     /// The root span; also the span that a trace inside a trace opens.
     pub(crate) span: SpanMeta,
 }
@@ -50,6 +104,7 @@ impl TraceMeta {
             version: None,
             workspace: None,
             new_trace: false,
+            place: None,
             span: SpanMeta::new("agent", agent, function),
         }
     }
@@ -89,6 +144,13 @@ impl TraceMeta {
         self
     }
 
+    /// The place of the annotated function.
+    #[must_use]
+    pub const fn at(mut self, place: Place) -> Self {
+        self.place = Some(place);
+        self
+    }
+
     /// A trace of its own, also inside another one.
     #[must_use]
     pub const fn new_trace(mut self) -> Self {
@@ -100,12 +162,18 @@ impl TraceMeta {
 /// The constant part of a tenant scope.
 #[derive(Debug)]
 pub struct TenantMeta {
-    pub(crate) function: &'static str,
+    pub(crate) place: Place,
 }
 
 impl TenantMeta {
-    /// A scope around the function `function`.
-    pub const fn new(function: &'static str) -> Self {
-        Self { function }
+    /// A scope around the function at `place`.
+    pub const fn new(place: Place) -> Self {
+        Self { place }
+    }
+}
+
+impl Place {
+    pub(crate) fn function(&self) -> &'static str {
+        self.function
     }
 }

@@ -11,6 +11,6 @@ mod usage;
 pub use self::builder::{OwnedSpan, SpanBuilder, TraceBuilder, start_span, start_trace};
 pub(crate) use self::core::{Relation, TraceCore, TraceSpec};
 pub use self::handle::{SpanHandle, TraceHandle, current_span, current_trace};
-pub use self::meta::{SpanMeta, TenantMeta, TraceMeta};
-pub(crate) use self::record::{OpenSpan, SpanRecord, Status};
+pub use self::meta::{Place, SpanMeta, TenantMeta, TraceMeta};
+pub(crate) use self::record::{Beginning, OpenSpan, RootEnd, Status, TenantMark};
 pub use self::usage::TokenUsage;

@@ -1,11 +1,13 @@
-//! A span as it is collected.
+//! A span while it is open, and the end of a trace.
 
 use std::sync::Arc;
 
+use super::details::Error;
+use super::{SpanMeta, TraceCore};
+use crate::SpanId;
 use crate::clock::Timestamp;
+use crate::collect::Ticket;
 use crate::tenant::TenantId;
-use crate::trace::{SpanMeta, TraceCore};
-use crate::{SpanId, collect};
 
 /// How a span ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,55 +17,87 @@ pub(crate) enum Status {
     Failed,
 }
 
-/// A span: what is known when it opens, and its end.
-#[derive(Clone, Debug)]
-pub(crate) struct SpanRecord {
-    pub(crate) trace: Arc<TraceCore>,
+/// The tenant that a span opened under, told so that nothing is counted up or down for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TenantMark {
+    /// It has none.
+    None,
+    /// Its trace's.
+    OfTrace,
+    /// One of its own, in a trace of none; noted in its details.
+    Own,
+}
+
+impl TenantMark {
+    /// The tenant of the span `span` of `trace`.
+    pub(crate) fn resolve(self, trace: &TraceCore, span: SpanId) -> Option<TenantId> {
+        match self {
+            Self::None => None,
+            Self::OfTrace => trace.tenant(),
+            Self::Own => trace.state().spans.get(&span).and_then(|details| details.tenant.clone()),
+        }
+    }
+}
+
+/// A span that has not ended, held by the scope or the handle that opened it, beside its trace.
+///
+/// It is moved on every sync span's way in and out, so it holds what its end needs, and no more.
+#[derive(Debug)]
+pub(crate) struct OpenSpan {
     pub(crate) id: SpanId,
-    pub(crate) parent: SpanId,
-    pub(crate) meta: &'static SpanMeta,
-    pub(crate) tenant: Option<TenantId>,
-    pub(crate) started: Timestamp,
-    pub(crate) ended: Option<Timestamp>,
+    pub(crate) ticket: Ticket,
     pub(crate) depth: u32,
+    pub(crate) tenant: TenantMark,
+    /// The span opened its trace, which ends with it.
+    pub(crate) owns_trace: bool,
+    /// What a recorder wants to know at its end.
+    pub(crate) beginning: Option<Box<Beginning>>,
+}
+
+/// How a span began.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Beginning {
+    pub(crate) meta: &'static SpanMeta,
+    pub(crate) parent: SpanId,
+    pub(crate) started: Timestamp,
+}
+
+/// A trace's root, ended.
+#[derive(Debug)]
+pub(crate) struct RootEnd {
+    pub(crate) trace: Arc<TraceCore>,
+    pub(crate) at: Timestamp,
     pub(crate) status: Status,
 }
 
-/// A span that has not ended, held by the scope or the handle that opened it.
-#[derive(Debug)]
-pub(crate) struct OpenSpan {
-    pub(crate) record: SpanRecord,
-    pub(crate) ticket: collect::Ticket,
-    /// The span opened its trace, which ends with it.
-    pub(crate) owns_trace: bool,
-}
-
 impl OpenSpan {
-    /// Ends the span; `failure` wins over what the body said with `fail`, which wins over `completed`.
-    pub(crate) fn close(mut self, failure: Option<super::details::Error>) {
-        let trace = Arc::clone(&self.record.trace);
+    /// Ends the span of `trace`; `failure` wins over a good end, and what the body said with `fail` over both.
+    #[inline]
+    pub(crate) fn close(self, trace: &Arc<TraceCore>, failure: Option<Box<Error>>) {
+        if failure.is_some() || trace.has_records() || self.owns_trace || self.id == trace.root {
+            self.close_with_more(trace, failure);
+        } else {
+            trace.sink.span_closed(trace, &self, Timestamp::now(), Status::Completed);
+        }
+    }
+
+    #[cold]
+    fn close_with_more(self, trace: &Arc<TraceCore>, failure: Option<Box<Error>>) {
         if let Some(error) = failure {
-            trace.set_error(self.record.id, error, self.record.tenant.as_ref());
+            trace.set_error(self.id, *error, self.tenant.resolve(trace, self.id).as_ref());
         }
-        if trace.has_error(self.record.id) {
-            self.record.status = Status::Failed;
-        }
-        self.record.ended = Some(Timestamp::now());
-        let owns_trace = self.owns_trace;
-        let (ended, status) = (self.record.ended, self.record.status);
-        if self.record.id == trace.root {
-            trace.sink.trace_ended(self.record);
+        let status = if trace.has_error(self.id) { Status::Failed } else { Status::Completed };
+        let at = Timestamp::now();
+        if self.id == trace.root {
+            trace.sink.trace_ended(RootEnd { trace: Arc::clone(trace), at, status });
             return;
         }
-        if owns_trace && status == Status::Failed {
-            trace.copy_error(self.record.id, trace.root);
-        }
-        trace.sink.span_closed(self.ticket, self.record);
-        if owns_trace {
-            let mut root = trace.root_record(trace.started);
-            root.ended = ended;
-            root.status = status;
-            trace.sink.trace_ended(root);
+        trace.sink.span_closed(trace, &self, at, status);
+        if self.owns_trace {
+            if status == Status::Failed {
+                trace.copy_error(self.id, trace.root);
+            }
+            trace.sink.trace_ended(RootEnd { trace: Arc::clone(trace), at, status });
         }
     }
 }

@@ -26,7 +26,7 @@ impl Columns {
         let widest = |texts: &mut dyn Iterator<Item = String>| texts.map(|text| cut(&text, width).1).max().unwrap_or(0);
         let took = match view.heading {
             Heading::Ended { took, .. } => Some(took),
-            Heading::Remote | Heading::Late => None,
+            Heading::Remote | Heading::Open | Heading::Late => None,
         };
         let usages = || spans().filter_map(|span| span.usage).chain(total);
         let mut columns = Self {

@@ -32,10 +32,9 @@ use self::held::Held;
 use self::style::Style;
 use self::usage::render_usage;
 use self::view::Masked;
-use super::{Account, Exporter, SpanItem, TraceItem, Usage};
+use super::{Account, Exporter, SpanItem, SpanRecord, TraceItem, Tracked, Usage};
 use crate::collect::ledger::DropReason;
 use crate::config::Mask;
-use crate::trace::{SpanRecord, TraceCore};
 
 /// The address of a trace, which is its own while we hold it.
 type Key = usize;
@@ -59,7 +58,7 @@ impl Console {
         Self { out, style, mask, held: HashMap::new(), printed: Usage::default() }
     }
 
-    fn held(&mut self, trace: &Arc<TraceCore>) -> &mut Held {
+    fn held(&mut self, trace: &Arc<Tracked>) -> &mut Held {
         self.held.entry(Arc::as_ptr(trace) as Key).or_insert_with(|| Held::new(trace))
     }
 
@@ -72,7 +71,7 @@ impl Console {
 }
 
 impl Exporter for Console {
-    fn trace_started(&mut self, _: &Arc<TraceCore>) {}
+    fn trace_started(&mut self, _: &Arc<Tracked>) {}
 
     fn span_open(&mut self, span: &SpanRecord) {
         self.held(&span.trace).open.insert(span.id, span.parent);
@@ -93,28 +92,34 @@ impl Exporter for Console {
         held.end = Some(trace);
     }
 
-    fn trace_discarded(&mut self, trace: &Arc<TraceCore>) {
+    fn trace_discarded(&mut self, trace: &Arc<Tracked>) {
         let held = self.held(trace);
         // Nothing ran in it; if something did, it is no part of any trace that will end.
         held.printed = true;
         held.since = Some(Instant::now());
     }
 
+    fn trace_gone(&mut self, trace: &Arc<Tracked>) {
+        if let Some(held) = self.held.get_mut(&(Arc::as_ptr(trace) as Key)) {
+            held.gone = true;
+        }
+    }
+
     fn dispatch(&mut self, now: Instant, all: bool, account: &mut Account) {
         let mut due: Vec<(Instant, Key)> = Vec::new();
         self.held.retain(|key, held| {
             if held.is_due(now, all) {
-                due.extend(held.since.map(|since| (since, *key)));
+                due.push((held.since.unwrap_or(now), *key));
                 return true;
             }
             // Without items, it is kept only to know late spans by, while there is somebody to bring them.
-            held.has_items() || !held.is_ours_alone()
+            held.has_items() || !held.gone
         });
         due.sort_unstable();
         for (_, key) in due {
             let Some(held) = self.held.get_mut(&key) else { continue };
             let text = held.render(self.style, Masked(self.mask.as_ref()));
-            held.printed = true;
+            held.printed |= held.end.is_some();
             let (spans, end) = (std::mem::take(&mut held.spans), held.end.take());
             self.print(&text);
             for span in spans {
@@ -166,7 +171,7 @@ mod tests {
     use crate::collect::{Budget, Collector, Sink, install_thread, uninstall_thread};
     use crate::export::{Handle, Totals};
     use crate::stats::Stats;
-    use crate::trace::{SpanMeta, TraceMeta, TraceSpec};
+    use crate::trace::{SpanMeta, TraceCore, TraceMeta, TraceSpec};
     use crate::{SpanId, TenantId, TokenUsage, current_span, start_span, start_trace};
 
     static BOT: TraceMeta = TraceMeta::new("bot", "bot");
@@ -220,34 +225,36 @@ mod tests {
             }
         }
 
-        fn trace(&self) -> Arc<TraceCore> {
-            TraceCore::open(&BOT, TraceSpec::default(), None, Sink::Collector(Arc::clone(&self.collector)))
+        fn trace(&self) -> Arc<Tracked> {
+            Tracked::new(TraceCore::open(&BOT, TraceSpec::default(), None, Sink::Collector(Arc::clone(&self.collector))))
         }
 
-        fn remote(&self) -> Arc<TraceCore> {
+        fn remote(&self) -> Arc<Tracked> {
             let sink = Sink::Collector(Arc::clone(&self.collector));
-            TraceCore::remote(crate::TraceId::random(), None, None, None, SpanId::random(), sink)
+            Tracked::new(TraceCore::remote(crate::TraceId::random(), None, None, None, SpanId::random(), sink))
         }
 
-        fn span(&mut self, trace: &Arc<TraceCore>, parent: SpanId) {
-            assert!(self.collector.budget.take_record());
-            let mut record = trace.open_span(&TOOL, parent, 1, None).record;
-            record.ended = Some(Timestamp::now());
+        fn record(trace: &Arc<Tracked>, parent: SpanId, depth: u32) -> SpanRecord {
+            let now = Timestamp::now();
+            let root = SpanRecord::root(trace, None);
+            SpanRecord { id: SpanId::random(), parent, meta: &TOOL, depth, started: now, ended: Some(now), ..root }
+        }
+
+        fn span(&mut self, trace: &Arc<Tracked>, parent: SpanId) {
+            assert_eq!(self.collector.budget.take_records(1), 1);
             self.account.accept(1);
+            let record = Self::record(trace, parent, 1);
             self.console.span_ended(SpanItem { record, details: None, sweep: 1 }, &mut self.account);
         }
 
-        fn end(&mut self, trace: &Arc<TraceCore>) {
-            let mut root = trace.root_record(trace.started);
-            root.ended = Some(Timestamp::now());
+        fn end(&mut self, trace: &Arc<Tracked>) {
+            let root = SpanRecord { ended: Some(Timestamp::now()), ..SpanRecord::root(trace, None) };
             self.account.accept(1);
             self.console.trace_ended(TraceItem { root, details: None, sweep: 1 }, &mut self.account);
         }
 
         /// Dispatches after `wait`; gives the heads of the lines that were printed.
         fn after(&mut self, wait: Duration, all: bool) -> Vec<String> {
-            // What the collector's buffers hold of a trace is none of this test's.
-            self.collector.sweep(&mut Vec::new());
             self.console.dispatch(Instant::now() + wait, all, &mut self.account);
             self.screen.heads()
         }
@@ -266,13 +273,12 @@ mod tests {
         let trace = bench.trace();
         bench.span(&trace, trace.root);
         bench.span(&trace, trace.root);
-        assert!(bench.after(PATIENCE * 9, true).is_empty(), "it has not ended");
+        assert!(bench.after(PATIENCE * 9, false).is_empty(), "it has not ended");
         assert_eq!(bench.console.next_due(), None);
         bench.end(&trace);
         assert!(bench.after(NOW, false).is_empty(), "this test holds it");
         assert!(bench.console.next_due().is_some_and(|due| due <= Instant::now() + PATIENCE));
-        drop(trace);
-        bench.collector.sweep(&mut Vec::new());
+        bench.console.trace_gone(&trace);
         bench.console.dispatch(Instant::now(), false, &mut bench.account);
         assert_eq!(bench.screen.0.lock().unwrap().len(), 1);
         assert_eq!(bench.screen.heads(), ["✓ bot", "├─ tool clock", "└─ tool clock"]);
@@ -294,7 +300,7 @@ mod tests {
             let id: String = trace.id.to_string().chars().take(8).collect();
             assert_eq!(bench.after(wait, all), [format!("↳ {id} (late)"), "└─ tool clock".to_owned()]);
             bench.span(&trace, trace.root);
-            drop(trace);
+            bench.console.trace_gone(&trace);
             assert_eq!(bench.after(NOW, false).len(), 2, "nothing more can come: no need to wait");
             assert!(bench.account.is_clear(1));
         }
@@ -312,7 +318,7 @@ mod tests {
         assert_eq!(lines[1..], ["├─ tool clock", "└─ tool clock"]);
         bench.span(&trace, trace.root);
         assert_eq!(bench.after(NOW, true).len(), 2);
-        drop(trace);
+        bench.console.trace_gone(&trace);
         bench.after(NOW, false);
         assert!(bench.console.held.is_empty());
     }
@@ -323,8 +329,8 @@ mod tests {
         let trace = bench.trace();
         bench.span(&trace, trace.root);
         let outer = bench.console.held.values().next().unwrap().spans[0].record.id;
-        let open = trace.open_span(&TOOL, outer, 2, None).record;
-        let deeper = trace.open_span(&TOOL, open.id, 3, None).record;
+        let open = Bench::record(&trace, outer, 2);
+        let deeper = Bench::record(&trace, open.id, 3);
         bench.console.span_open(&open);
         bench.console.span_open(&deeper);
         bench.span(&trace, deeper.id);
@@ -340,8 +346,8 @@ mod tests {
         let (open, refused) = (bench.trace(), bench.trace());
         bench.span(&open, open.root);
         bench.console.trace_discarded(&refused);
-        drop(refused);
-        assert!(bench.after(NOW, true).is_empty());
+        bench.console.trace_gone(&refused);
+        assert!(bench.after(NOW, false).is_empty());
         assert_eq!(bench.console.held.len(), 1);
         bench.console.drop_all(DropReason::Shutdown, &mut bench.account);
         assert_eq!(bench.collector.ledger.dropped(DropReason::Shutdown), 1);

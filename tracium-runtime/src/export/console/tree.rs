@@ -74,10 +74,14 @@ impl Tree<'_> {
                 line.push(paint, mark);
                 Some(took)
             }
-            Heading::Remote | Heading::Late => {
+            Heading::Remote | Heading::Open | Heading::Late => {
                 line.push(Paint::Dim, "↳");
                 cells.push(Cell::new(1, Paint::Bold, &view.id, 12));
-                let why = if matches!(view.heading, Heading::Late) { "(late)" } else { "(remote)" };
+                let why = match view.heading {
+                    Heading::Late => "(late)",
+                    Heading::Open => "(open)",
+                    _ => "(remote)",
+                };
                 cells.push(Cell::new(1, Paint::Dim, why, why.len()));
                 None
             }

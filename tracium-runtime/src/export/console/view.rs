@@ -21,6 +21,8 @@ pub(super) enum Heading {
     Ended { failed: bool, took: Duration },
     /// This process's part of a trace that another one ends.
     Remote,
+    /// What there is of a trace that has not ended, for somebody who waits.
+    Open,
     /// Spans of a trace that is printed already.
     Late,
 }
@@ -77,19 +79,22 @@ impl Texts<'_> {
 }
 
 impl<'a> TraceView<'a> {
-    /// What is known of `trace` and of `spans` of it; `open` has the parents of spans that have not ended.
+    /// What is known of `trace` and of `spans` of it; `open` has the parents of spans that have not ended, and
+    /// `printed` says that its end was shown before.
     pub(super) fn new(
         trace: &'a TraceCore,
         end: Option<&'a TraceItem>,
         spans: &'a [SpanItem],
         open: &HashMap<SpanId, SpanId>,
+        printed: bool,
         mask: Masked<'a>,
     ) -> Self {
         let root = end.map(|end| View::new(&end.root, end.details.as_deref()));
         let heading = match root {
             Some(root) => Heading::Ended { failed: failed(root), took: root.duration().unwrap_or_default() },
             None if trace.remote => Heading::Remote,
-            None => Heading::Late,
+            None if printed => Heading::Late,
+            None => Heading::Open,
         };
         let agent = match trace.agent.as_deref() {
             Some(agent) => agent,

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_core::de::IgnoredAny;
 
-use super::super::{SpanItem, TraceItem, View};
+use super::super::{SpanItem, SpanRecord, TraceItem, View};
 use super::lane::Lane;
 use super::text::{agent_name, cut, rfc3339};
 use crate::SpanId;
@@ -12,7 +12,7 @@ use crate::config::Mask;
 use crate::content::{Json, fit, write_string, write_u64};
 use crate::panics::contained;
 use crate::trace::details::Error;
-use crate::trace::{SpanRecord, Status, TraceCore};
+use crate::trace::{Status, TraceCore};
 
 /// What input and output may have, as JSON.
 const CONTENT_BYTES: usize = 100_000;

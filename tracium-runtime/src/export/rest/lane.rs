@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::super::account::Receipt;
-use super::super::{Account, SpanItem, TraceItem};
+use super::super::{Account, SpanItem, SpanRecord, TraceItem, Tracked};
 use super::summary::Summary;
 use crate::collect::ledger::DropReason;
-use crate::trace::{SpanRecord, TraceCore};
 
 /// How long an open trace waits for its own code to name it. The create must leave within a second.
 const NAMING: Duration = Duration::from_millis(500);
@@ -26,7 +25,7 @@ pub(super) enum State {
 
 #[derive(Debug)]
 pub(super) struct Lane {
-    pub(super) trace: Arc<TraceCore>,
+    pub(super) trace: Arc<Tracked>,
     /// What paths call the trace: our id, or what the backend answered to the create.
     pub(super) path_id: String,
     pub(super) state: State,
@@ -59,12 +58,12 @@ pub(super) struct Lane {
     pub(super) oldest: Instant,
     since: Instant,
     pub(super) due: Option<Instant>,
-    /// It waits among the ended lanes.
-    pub(super) listed: bool,
+    /// Nobody is left who could add to the trace.
+    pub(super) abandoned: bool,
 }
 
 impl Lane {
-    pub(super) fn new(trace: Arc<TraceCore>) -> Self {
+    pub(super) fn new(trace: Arc<Tracked>) -> Self {
         let now = Instant::now();
         Self {
             path_id: trace.public_id(),
@@ -89,7 +88,7 @@ impl Lane {
             oldest: now,
             since: now,
             due: None,
-            listed: false,
+            abandoned: false,
         }
     }
 
@@ -122,13 +121,13 @@ impl Lane {
     }
 
     /// Nothing is left to send, and the backend knows that the trace ended.
-    pub(super) fn is_done(&self) -> bool {
+    fn is_done(&self) -> bool {
         (self.ended || self.gone.is_some()) && self.spans.is_empty() && self.end.is_none() && self.state == State::Idle
     }
 
     /// Done, and nobody is left who could add to it.
     pub(super) fn is_abandoned(&self) -> bool {
-        self.is_done() && Arc::strong_count(&self.trace) == 1
+        self.abandoned && self.is_done()
     }
 
     /// Counts what lies here, where the backend will never take it.

@@ -26,11 +26,10 @@ use self::answer::{Call, Verdict, judge};
 use self::client::{Client, Reply};
 use self::gate::Gate;
 use self::lane::{Lane, State};
-use super::{Account, Exporter, SpanItem, TraceItem};
+use super::{Account, Exporter, SpanItem, SpanRecord, TraceItem, Tracked};
 use crate::collect::ledger::DropReason;
 use crate::config::{Endpoint, InitError, Mask};
 use crate::notice::Minute;
-use crate::trace::{SpanRecord, TraceCore};
 
 /// Requests under way at once, of different traces.
 const IN_FLIGHT: usize = 32;
@@ -43,8 +42,6 @@ pub(crate) struct Rest {
     lanes: HashMap<Key, Lane>,
     /// Lanes with something to send, by when. A lane is in it once at most, and not while a request of it is under way.
     due: BTreeSet<(Instant, Key)>,
-    /// Lanes whose trace ended and whose spans are delivered, kept while somebody may still add to them.
-    ended: Vec<Key>,
     flying: JoinSet<(Key, Call, Reply)>,
     gate: Gate,
     /// Somebody waits for a flush: whatever can be sent is due at once.
@@ -58,7 +55,6 @@ impl Rest {
             encoder: encode::Encoder::new(endpoint.workspace_id.clone(), mask),
             lanes: HashMap::new(),
             due: BTreeSet::new(),
-            ended: Vec::new(),
             flying: JoinSet::new(),
             gate: Gate::default(),
             urgent: false,
@@ -66,7 +62,7 @@ impl Rest {
     }
 
     /// Does something to the lane of `trace`, and finds out anew when the lane is due.
-    fn with_lane(&mut self, trace: &Arc<TraceCore>, work: impl FnOnce(&mut Lane)) {
+    fn with_lane(&mut self, trace: &Arc<Tracked>, work: impl FnOnce(&mut Lane)) {
         let key = Arc::as_ptr(trace) as Key;
         let lane = self.lanes.entry(key).or_insert_with(|| Lane::new(Arc::clone(trace)));
         work(lane);
@@ -142,23 +138,11 @@ impl Rest {
     fn settle(&mut self, key: Key, account: &mut Account) {
         let Some(lane) = self.lanes.get_mut(&key) else { return };
         lane.drop_if_gone(account);
-        if lane.is_done() && !lane.listed {
-            lane.listed = true;
-            self.ended.push(key);
+        if lane.is_abandoned() {
+            self.lanes.remove(&key);
+        } else {
+            self.schedule(key);
         }
-        self.schedule(key);
-    }
-
-    fn forget_done(&mut self) {
-        let lanes = &mut self.lanes;
-        self.ended.retain(|key| {
-            let Some(lane) = lanes.get(key) else { return false };
-            if lane.is_abandoned() {
-                lanes.remove(key);
-                return false;
-            }
-            true
-        });
     }
 }
 
@@ -170,7 +154,7 @@ fn warn_of_loss(reason: DropReason, what: &str) {
 }
 
 impl Exporter for Rest {
-    fn trace_started(&mut self, trace: &Arc<TraceCore>) {
+    fn trace_started(&mut self, trace: &Arc<Tracked>) {
         self.with_lane(trace, |_| ());
     }
 
@@ -195,10 +179,20 @@ impl Exporter for Rest {
         self.settle(Arc::as_ptr(&core) as Key, account);
     }
 
-    fn trace_discarded(&mut self, trace: &Arc<TraceCore>) {
+    fn trace_discarded(&mut self, trace: &Arc<Tracked>) {
         let key = Arc::as_ptr(trace) as Key;
         if let Some(due) = self.lanes.remove(&key).and_then(|lane| lane.due) {
             self.due.remove(&(due, key));
+        }
+    }
+
+    fn trace_gone(&mut self, trace: &Arc<Tracked>) {
+        let key = Arc::as_ptr(trace) as Key;
+        if let Some(lane) = self.lanes.get_mut(&key) {
+            lane.abandoned = true;
+            if lane.is_abandoned() {
+                self.lanes.remove(&key);
+            }
         }
     }
 
@@ -219,7 +213,6 @@ impl Exporter for Rest {
                 None => break,
             }
         }
-        self.forget_done();
     }
 
     fn poll_progress(&mut self, cx: &mut Context<'_>, account: &mut Account) -> Poll<()> {

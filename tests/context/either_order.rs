@@ -1,0 +1,188 @@
+//! `trace` and `tenant_scope` on one function work in either order, by whatever names they are known.
+
+use std::future::ready;
+use std::pin::Pin;
+
+use tracium::testing::{RecordedStatus, Recorder};
+use tracium::{TenantError, tenant_scope as bound, trace as t};
+
+use crate::support::{assert_here, here, pause, run};
+
+type Answer = Result<Option<String>, TenantError>;
+type Form = (&'static str, fn(Option<&'static str>) -> Pin<Box<dyn Future<Output = Answer>>>);
+
+#[tracium::span(kind = "tool")]
+fn tool() {}
+
+/// Functions of each shape with two attributes, and a list of them.
+macro_rules! forms {
+    ($tenant:ident; $($name:ident: #[$first:meta] #[$second:meta])*) => {
+        mod at_once {
+            use super::*;
+            $(
+                #[$first]
+                #[$second]
+                pub(super) fn $name($tenant: Option<&str>) -> Answer {
+                    tool();
+                    Ok(here())
+                }
+            )*
+        }
+        mod later {
+            use super::*;
+            $(
+                #[$first]
+                #[$second]
+                pub(super) async fn $name($tenant: Option<&str>) -> Answer {
+                    pause().await;
+                    tool();
+                    Ok(here())
+                }
+            )*
+        }
+        mod returned {
+            use super::*;
+            $(
+                #[$first]
+                #[$second]
+                pub(super) fn $name($tenant: Option<&str>) -> impl Future<Output = Answer> {
+                    async move {
+                        pause().await;
+                        tool();
+                        assert_eq!(here().as_deref(), $tenant);
+                        Ok(here())
+                    }
+                }
+            )*
+        }
+        const FORMS: &[Form] = &[
+            $(
+                (concat!("fn: ", stringify!($name)), |tenant| Box::pin(ready(at_once::$name(tenant)))),
+                (concat!("async fn: ", stringify!($name)), |tenant| Box::pin(later::$name(tenant))),
+                (concat!("-> impl Future: ", stringify!($name)), |tenant| Box::pin(returned::$name(tenant))),
+            )*
+        ];
+    };
+}
+
+forms! {
+    tenant;
+    trace_first: #[tracium::trace(agent = "bot")] #[tracium::tenant_scope(from = tenant, missing = reject)]
+    tenant_first: #[tracium::tenant_scope(from = tenant, missing = reject)] #[tracium::trace(agent = "bot")]
+    renamed_trace_first: #[t(agent = "bot")] #[tracium::tenant_scope(from = tenant, missing = reject)]
+    tenant_before_renamed_trace: #[tracium::tenant_scope(from = tenant, missing = reject)] #[t(agent = "bot")]
+    trace_before_renamed_tenant: #[tracium::trace(agent = "bot")] #[bound(from = tenant, missing = reject)]
+    renamed_tenant_first: #[bound(from = tenant, missing = reject)] #[tracium::trace(agent = "bot")]
+    both_renamed_trace_first: #[t(agent = "bot")] #[bound(from = tenant, missing = reject)]
+    both_renamed_tenant_first: #[bound(from = tenant, missing = reject)] #[t(agent = "bot")]
+}
+
+#[test]
+fn trace_and_tenant_scope_work_in_either_order() {
+    for (form, call) in FORMS {
+        let recorder = Recorder::install();
+        assert_eq!(run(call(Some("acme"))).unwrap().as_deref(), Some("acme"), "{form}");
+        let (traces, spans) = (recorder.traces(), recorder.spans());
+        assert_eq!(traces.len(), 1, "{form}: {traces:#?}");
+        assert_eq!(traces[0].tenant.as_ref().unwrap(), "acme", "{form}");
+        assert_eq!(traces[0].status, RecordedStatus::Completed, "{form}");
+        assert_eq!(spans.len(), 1, "{form}: {spans:#?}");
+        assert_eq!(spans[0].tenant.as_ref().unwrap(), "acme", "{form}");
+        assert_eq!((spans[0].trace_id, spans[0].parent_id), (traces[0].id, traces[0].root_id), "{form}");
+        assert_here(None);
+    }
+}
+
+#[test]
+fn a_rejected_call_leaves_no_trace() {
+    for (form, call) in FORMS {
+        for rejected in [None, Some(""), Some("a\nb")] {
+            let recorder = Recorder::install();
+            assert!(run(call(rejected)).is_err(), "{form}");
+            assert!(recorder.traces().is_empty(), "{form}: {:#?}", recorder.traces());
+            assert!(recorder.spans().is_empty(), "{form}: {:#?}", recorder.spans());
+            assert_here(None);
+        }
+    }
+}
+
+#[test]
+fn either_order_gives_a_trace_of_its_own_within_one_of_another_tenant() {
+    for (form, call) in FORMS {
+        let recorder = Recorder::install();
+        let outer = tracium::start_trace("outer").tenant("globex").scope(async { call(Some("acme")).await });
+        assert_eq!(run(outer).unwrap().as_deref(), Some("acme"), "{form}");
+        let (traces, spans) = (recorder.traces(), recorder.spans());
+        assert_eq!(traces.len(), 2, "{form}: {traces:#?}\n{spans:#?}");
+        assert_eq!(traces[0].tenant.as_ref().unwrap(), "globex", "{form}");
+        assert_eq!((traces[1].agent.as_str(), traces[1].tenant.as_ref().unwrap().as_str()), ("bot", "acme"), "{form}");
+        assert!(spans.iter().all(|span| span.trace_id == traces[1].id), "{form}: {spans:#?}");
+    }
+}
+
+#[test]
+fn either_order_is_a_span_within_a_trace_of_the_same_tenant() {
+    for (form, call) in FORMS {
+        let recorder = Recorder::install();
+        let outer = tracium::start_trace("outer").tenant("acme").scope(async { call(Some("acme")).await });
+        run(outer).unwrap();
+        assert_eq!(recorder.traces().len(), 1, "{form}");
+        let kinds: Vec<_> = recorder.spans().iter().map(|span| (span.kind.clone(), span.depth)).collect();
+        assert_eq!(kinds, [("tool".to_owned(), 2), ("agent".to_owned(), 1)], "{form}");
+    }
+}
+
+#[tracium::trace(agent = "goes-on")]
+fn goes_on() -> Option<String> {
+    assert!(later_rejected(None).is_err());
+    tool();
+    tracium::current_trace().set_summary("went on");
+    here()
+}
+
+#[tracium::tenant_scope(from = tenant, missing = reject)]
+fn later_rejected(tenant: Option<&str>) -> Result<(), TenantError> {
+    unreachable!("it is rejected")
+}
+
+#[test]
+fn a_rejected_call_of_another_function_leaves_the_trace_that_called_it() {
+    let recorder = Recorder::install();
+    goes_on();
+    assert_eq!(recorder.spans().len(), 1);
+    assert_eq!(recorder.traces().len(), 1, "the trace went on, and its spans belong to it");
+}
+
+#[tracium::tenant_scope(from = tenant)]
+fn scoped(tenant: &str) -> Option<String> {
+    tool();
+    here()
+}
+
+#[test]
+fn a_trace_opened_without_attributes_is_named_by_its_first_act_too() {
+    let recorder = Recorder::install();
+    tracium::start_trace("bot").run(|| scoped("acme"));
+    run(tracium::start_trace("bot").scope(async { scoped("acme") }));
+    for trace in recorder.traces() {
+        assert_eq!(trace.tenant.unwrap(), "acme");
+    }
+}
+
+#[tracium::trace(agent = "dispatcher")]
+fn dispatches() {
+    scoped("acme");
+    scoped("globex");
+}
+
+#[test]
+fn the_first_act_of_a_trace_names_it_and_the_second_opens_its_own() {
+    let recorder = Recorder::install();
+    dispatches();
+    let tenants: Vec<_> = recorder.traces().into_iter().map(|trace| trace.tenant.unwrap().to_string()).collect();
+    assert_eq!(tenants, ["acme", "globex"]);
+    for span in recorder.spans() {
+        let trace = recorder.traces().into_iter().find(|trace| trace.id == span.trace_id).unwrap();
+        assert_eq!(trace.tenant, span.tenant);
+    }
+}

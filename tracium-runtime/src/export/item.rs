@@ -1,0 +1,81 @@
+//! What the export thread holds of traces and spans.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use crate::SpanId;
+use crate::clock::Timestamp;
+use crate::tenant::TenantId;
+use crate::trace::details::SpanDetails;
+use crate::trace::{RootEnd, SpanMeta, Status, TraceCore};
+
+/// A trace as the export thread shares it: however many of these there are, they are one holder of the trace, so that
+/// the thread can tell whether anybody else is left who may add to it.
+#[derive(Debug)]
+pub(crate) struct Tracked(Arc<TraceCore>);
+
+impl Tracked {
+    pub(crate) fn new(trace: Arc<TraceCore>) -> Arc<Self> {
+        Arc::new(Self(trace))
+    }
+
+    /// Nobody but the export thread holds the trace.
+    pub(crate) fn is_ours_alone(&self) -> bool {
+        Arc::strong_count(&self.0) == 1
+    }
+}
+
+impl Deref for Tracked {
+    type Target = TraceCore;
+    fn deref(&self) -> &TraceCore {
+        &self.0
+    }
+}
+
+/// A span, as it was collected.
+#[derive(Clone, Debug)]
+pub(crate) struct SpanRecord {
+    pub(crate) trace: Arc<Tracked>,
+    pub(crate) id: SpanId,
+    pub(crate) parent: SpanId,
+    pub(crate) meta: &'static SpanMeta,
+    pub(crate) tenant: Option<TenantId>,
+    pub(crate) started: Timestamp,
+    pub(crate) ended: Option<Timestamp>,
+    pub(crate) depth: u32,
+    pub(crate) status: Status,
+}
+
+impl SpanRecord {
+    /// The root of `trace`: still open, or as it ended.
+    pub(crate) fn root(trace: &Arc<Tracked>, end: Option<&RootEnd>) -> Self {
+        Self {
+            trace: Arc::clone(trace),
+            id: trace.root,
+            parent: trace.root,
+            meta: &trace.meta.span,
+            tenant: trace.tenant(),
+            started: trace.started,
+            ended: end.map(|end| end.at),
+            depth: 0,
+            status: end.map_or(Status::Completed, |end| end.status),
+        }
+    }
+}
+
+/// A span that ended, with what was recorded on it.
+#[derive(Debug)]
+pub(crate) struct SpanItem {
+    pub(crate) record: SpanRecord,
+    pub(crate) details: Option<Box<SpanDetails>>,
+    /// The sweep that brought it: a flush waits for all up to its own.
+    pub(crate) sweep: u64,
+}
+
+/// The outcome of a trace: its root, ended.
+#[derive(Debug)]
+pub(crate) struct TraceItem {
+    pub(crate) root: SpanRecord,
+    pub(crate) details: Option<Box<SpanDetails>>,
+    pub(crate) sweep: u64,
+}
