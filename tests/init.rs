@@ -62,7 +62,10 @@ fn each_bad_setting_is_an_error_that_says_which_variable_and_what_to_do() {
     let cases: [(&[(&str, &str)], &[&str]); 5] = [
         (&[("TRACIUM_EXPORTER", "rest")], &["TRACIUM_API_KEY", "set it"]),
         (&[("TRACIUM_API_KEY", "k"), ("TRACIUM_BASE_URL", "::")], &["TRACIUM_BASE_URL", "https://api.tracium.ai"]),
-        (&[("TRACIUM_API_KEY", "k"), ("TRACIUM_BASE_URL", "http://example.com")], &["TRACIUM_BASE_URL", "https", "allow_http_host"]),
+        (
+            &[("TRACIUM_API_KEY", "k"), ("TRACIUM_BASE_URL", "http://example.com")],
+            &["TRACIUM_BASE_URL", "https", "allow_http_host"],
+        ),
         (&[("TRACIUM_EXPORTER", "kafka")], &["TRACIUM_EXPORTER", "kafka", "`console`"]),
         (&[("TRACIUM_DISABLED", "si")], &["TRACIUM_DISABLED", "`true` or `false`"]),
     ];

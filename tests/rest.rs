@@ -203,7 +203,8 @@ fn an_id_of_the_applications_own_names_the_trace() {
 #[test]
 fn a_context_read_from_a_payload_continues_its_trace_and_neither_creates_nor_ends_it() {
     let server = backend();
-    let payload = tracium::start_trace("queued").tenant("acme").run(|| serde_json::to_string(&Context::current()).unwrap());
+    let payload =
+        tracium::start_trace("queued").tenant("acme").run(|| serde_json::to_string(&Context::current()).unwrap());
     let context: Context = serde_json::from_str(&payload).unwrap();
     context.run(|| step(0));
     drop(context);

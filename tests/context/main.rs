@@ -9,6 +9,7 @@ mod support;
 
 mod ids;
 mod isolation;
+mod panics;
 mod set_tenant;
 mod spawned;
 mod streams;

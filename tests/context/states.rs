@@ -11,6 +11,7 @@ use crate::support::{Rule, again, assert_here, pause, state};
 const RULES: &[&[Rule]] = &[
     crate::ids::RULES,
     crate::isolation::RULES,
+    crate::panics::RULES,
     crate::set_tenant::RULES,
     crate::spawned::RULES,
     crate::streams::RULES,

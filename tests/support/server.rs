@@ -96,9 +96,7 @@ impl Server {
         let all = self.requests();
         let Some(create) = all.iter().find(|request| request.body["agent_name"] == agent) else { return Vec::new() };
         let id = create.body["trace_id"].as_str().unwrap().to_owned();
-        all.into_iter()
-            .filter(|request| request.body["agent_name"] == agent || request.path.contains(&id))
-            .collect()
+        all.into_iter().filter(|request| request.body["agent_name"] == agent || request.path.contains(&id)).collect()
     }
 
     /// The spans of the trace of `agent` as the backend knows them at the end: a later one of an id replaces an earlier.

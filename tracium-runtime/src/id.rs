@@ -190,7 +190,14 @@ mod tests {
 
     #[test]
     fn malformed_ids_are_none() {
-        for text in ["", "0", &"0".repeat(32), &"g".repeat(32), "+1111111111111111111111111111111", "é2222222222222222222222222222222"] {
+        for text in [
+            "",
+            "0",
+            &"0".repeat(32),
+            &"g".repeat(32),
+            "+1111111111111111111111111111111",
+            "é2222222222222222222222222222222",
+        ] {
             assert_eq!(TraceId::parse(text), None, "{text}");
         }
         assert_eq!(SpanId::parse("+111111111111111"), None);

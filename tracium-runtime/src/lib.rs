@@ -28,9 +28,9 @@ mod trace;
 
 #[cfg(feature = "collect")]
 pub use crate::collect::ledger::DropReason;
-pub use crate::config::{Guard, InitError, init};
 #[cfg(feature = "collect")]
 pub use crate::config::{Builder, ExporterKind, builder};
+pub use crate::config::{Guard, InitError, init};
 pub use crate::context::{Context, ContextExt, InContext, block_on, current_tenant, set_tenant, thread};
 #[cfg(feature = "tokio")]
 pub use crate::context::{spawn, spawn_blocking, spawn_local};

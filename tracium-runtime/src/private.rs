@@ -6,8 +6,8 @@ pub use crate::context::{
 use crate::context::{Context, capture, open};
 pub use crate::probe::*;
 use crate::tenant::{ResolveTenant, TenantError, TenantId};
-use crate::{init, notice};
 pub use crate::trace::{Place, SpanMeta, TenantMeta, TraceMeta};
+use crate::{init, notice};
 
 /// What a tenant scope does where `from` names no tenant.
 #[derive(Clone, Copy, Debug)]

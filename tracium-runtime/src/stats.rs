@@ -6,8 +6,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::oneshot;
 
-use crate::collect::{Budget, Collector};
 use crate::collect::ledger::DropReason;
+use crate::collect::{Budget, Collector};
 use crate::export::{Command, Handle, handle};
 pub use crate::export::{TenantUsage, Usage};
 use crate::notice;
@@ -97,9 +97,7 @@ pub fn stats() -> Stats {
 ///
 /// [`flush`] first, where it must be complete.
 pub fn usage() -> Usage {
-    handle()
-        .map(|handle| handle.totals.lock().unwrap_or_else(PoisonError::into_inner).snapshot())
-        .unwrap_or_default()
+    handle().map(|handle| handle.totals.lock().unwrap_or_else(PoisonError::into_inner).snapshot()).unwrap_or_default()
 }
 
 /// What a flush came to.

@@ -6,12 +6,12 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
+use crate::clock::Timestamp;
 use crate::collect::{Sink, install_thread, set_global_recorder, uninstall_thread};
 use crate::content::Json;
 use crate::export::{SpanRecord, Tracked, View};
 use crate::panics;
 use crate::trace::details::SpanDetails;
-use crate::clock::Timestamp;
 use crate::trace::{OpenSpan, RootEnd, Status, TokenUsage, TraceCore};
 use crate::{SpanId, TenantId, TraceId};
 

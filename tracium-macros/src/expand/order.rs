@@ -3,9 +3,9 @@
 use crate::args::{MOVED, Options};
 use crate::function::Function;
 use crate::layer::{at, krate};
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::Attribute;
+use syn::{Attribute, Meta};
 
 // Input, at the first of the two:
 //     #[tenant_scope(from = t)]
@@ -17,9 +17,9 @@ use syn::Attribute;
 //     #[tenant_scope(from = t, __moved)]
 //     fn f(t: &str) { .. }
 //
-// A name alone tells what an attribute is, so that a renamed import is missed: the runtime then finds out that the
-// tenant was the first act in a trace not yet announced. It moves once only, since an attribute that happens to have
-// such a name and is no macro would stay above for ever.
+// What an attribute is, its name tells, or for a renamed trace its `agent = ..`. Where neither does, the runtime finds
+// out that the tenant was the first act in a trace not yet announced. It moves once only, since an attribute that
+// happens to have such a name and is no macro would stay above for ever.
 pub(super) fn below_traces(options: &Options, args: &TokenStream, function: &Function) -> Option<TokenStream> {
     if options.moved {
         return None;
@@ -41,7 +41,18 @@ fn opens_span(attr: &Attribute) -> bool {
     // `#[tracing::span]` and such are someone else's.
     let foreign =
         segments.len() > 1 && segments.first().is_some_and(|first| FOREIGN.iter().any(|name| first.ident == name));
-    !foreign && segments.last().is_some_and(|last| NAMES.iter().any(|name| last.ident == name))
+    let named = segments.last().is_some_and(|last| NAMES.iter().any(|name| last.ident == name));
+    !foreign && (named || names_an_agent(attr))
+}
+
+/// `#[t(agent = ..)]`
+fn names_an_agent(attr: &Attribute) -> bool {
+    let Meta::List(list) = &attr.meta else { return false };
+    let tokens: Vec<TokenTree> = list.tokens.clone().into_iter().collect();
+    tokens.windows(2).any(|pair| match pair {
+        [TokenTree::Ident(name), TokenTree::Punct(equals)] => name == "agent" && equals.as_char() == '=',
+        _ => false,
+    })
 }
 
 const FOREIGN: &[&str] = &["fastrace", "minitrace", "opentelemetry", "tracing"];

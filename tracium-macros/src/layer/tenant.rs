@@ -7,8 +7,8 @@ use crate::errors::Errors;
 use crate::returns;
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote_spanned};
-use syn::{Ident, LitStr};
 use syn::spanned::Spanned;
+use syn::{Ident, LitStr};
 
 impl Layer {
     // Input:

@@ -25,9 +25,9 @@ pub(crate) use self::collector::Collector;
 pub(crate) use self::reader::{Reader, Sweep};
 pub(crate) use self::sink::{Sink, current_sink};
 #[cfg(feature = "collect")]
-pub(crate) use self::sink::{install_global, install_thread, uninstall_thread};
-#[cfg(feature = "collect")]
 pub(crate) use self::sink::{global, set_global_recorder};
+#[cfg(feature = "collect")]
+pub(crate) use self::sink::{install_global, install_thread, uninstall_thread};
 #[cfg(feature = "collect")]
 pub(crate) use self::thread::TraceEvent;
 pub(crate) use self::ticket::Ticket;

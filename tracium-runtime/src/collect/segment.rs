@@ -169,7 +169,9 @@ mod tests {
     fn what_is_written_is_read() {
         let segment = Segment::new();
         for (index, (depth, tenant)) in
-            [(1, TenantMark::None), (5_000_000, TenantMark::OfTrace), (u32::MAX, TenantMark::Own)].into_iter().enumerate()
+            [(1, TenantMark::None), (5_000_000, TenantMark::OfTrace), (u32::MAX, TenantMark::Own)]
+                .into_iter()
+                .enumerate()
         {
             let written = raw(depth, tenant);
             segment.push(index, &written);

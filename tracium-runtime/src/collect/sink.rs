@@ -126,7 +126,7 @@ impl Sink {
             #[cfg(feature = "collect")]
             Self::Recorder(_) => {}
             #[cfg(not(feature = "collect"))]
-            Self::Nowhere => {},
+            Self::Nowhere => {}
         }
     }
 
@@ -149,7 +149,7 @@ impl Sink {
             #[cfg(feature = "collect")]
             Self::Recorder(ref recording) => recording.trace_started(trace),
             #[cfg(not(feature = "collect"))]
-            Self::Nowhere => {},
+            Self::Nowhere => {}
         }
     }
 
@@ -160,7 +160,7 @@ impl Sink {
             #[cfg(feature = "collect")]
             Self::Recorder(ref recording) => recording.trace_ended(&root),
             #[cfg(not(feature = "collect"))]
-            Self::Nowhere => {},
+            Self::Nowhere => {}
         }
     }
 
@@ -197,7 +197,7 @@ impl Sink {
             #[cfg(feature = "collect")]
             Self::Recorder(ref recording) => recording.span_closed(trace, span, at, status),
             #[cfg(not(feature = "collect"))]
-            Self::Nowhere => {},
+            Self::Nowhere => {}
         }
     }
 }

@@ -103,7 +103,14 @@ pub(crate) struct Local {
 
 impl Local {
     pub(crate) fn new(collector: &Arc<Collector>) -> Self {
-        Self { collector: Arc::clone(collector), buffer: collector.register(), segment: None, next: 0, limit: 0, serial: 0 }
+        Self {
+            collector: Arc::clone(collector),
+            buffer: collector.register(),
+            segment: None,
+            next: 0,
+            limit: 0,
+            serial: 0,
+        }
     }
 
     #[inline]

@@ -79,7 +79,10 @@ impl fmt::Display for InitError {
                 write!(f, "{variable}={value:?} is not known; use {expected}")
             }
             Self::Contradiction { first, second } => {
-                write!(f, "{first} and {second} want different exporters; set TRACIUM_EXPORTER to the one you mean, or unset one of them")
+                write!(
+                    f,
+                    "{first} and {second} want different exporters; set TRACIUM_EXPORTER to the one you mean, or unset one of them"
+                )
             }
             Self::NotBuiltIn { exporter } => write!(
                 f,
@@ -88,9 +91,9 @@ impl fmt::Display for InitError {
             ),
             Self::DefaultTenant(error) => write!(f, "`default_tenant` is no tenant: {error}"),
             Self::Client { reason } => write!(f, "the HTTP client could not be made: {reason}"),
-            Self::AlreadyInitialized => {
-                f.write_str("tracium is initialized already; call `init` once, at the start of `main`, and hold its guard")
-            }
+            Self::AlreadyInitialized => f.write_str(
+                "tracium is initialized already; call `init` once, at the start of `main`, and hold its guard",
+            ),
         }
     }
 }

@@ -9,9 +9,9 @@ mod resolve;
 use std::sync::OnceLock;
 
 #[cfg(feature = "collect")]
-pub use self::builder::{Builder, ExporterKind, builder};
-#[cfg(feature = "collect")]
 pub(crate) use self::builder::Mask;
+#[cfg(feature = "collect")]
+pub use self::builder::{Builder, ExporterKind, builder};
 pub use self::error::InitError;
 #[cfg(feature = "collect")]
 pub(crate) use self::resolve::{Endpoint, Target};

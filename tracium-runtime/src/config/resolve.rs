@@ -39,7 +39,9 @@ impl Environment {
             None => Ok(None),
             Some("1" | "true" | "yes" | "on") => Ok(Some(true)),
             Some("0" | "false" | "no" | "off") => Ok(Some(false)),
-            Some(value) => Err(InitError::InvalidValue { variable, value: value.to_owned(), expected: "`true` or `false`" }),
+            Some(value) => {
+                Err(InitError::InvalidValue { variable, value: value.to_owned(), expected: "`true` or `false`" })
+            }
         }
     }
 }
@@ -238,8 +240,12 @@ mod tests {
             assert!(!text.contains("pw"), "{text}");
         }
         let text = error(&[(KEY, "trc_1"), (URL, "http://tracium.example.com")]);
-        assert!(text.contains("http") && text.contains("tracium.example.com") && text.contains("allow_http_host"), "{text}");
-        for url in ["http://localhost:8080", "http://127.0.0.1", "http://[::1]:1", "https://tracium.example.com/base/"] {
+        assert!(
+            text.contains("http") && text.contains("tracium.example.com") && text.contains("allow_http_host"),
+            "{text}"
+        );
+        for url in ["http://localhost:8080", "http://127.0.0.1", "http://[::1]:1", "https://tracium.example.com/base/"]
+        {
             with(&[(KEY, "trc_1"), (URL, url)]).unwrap();
         }
     }

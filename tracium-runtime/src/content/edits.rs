@@ -25,12 +25,7 @@ pub(super) struct Edits<'a> {
 impl<'a> Edits<'a> {
     /// No replacement yet; at most about `limit` bytes are wanted.
     pub(super) fn new(source: &'a str, limit: usize) -> Self {
-        Self {
-            source,
-            out: String::new(),
-            copied: 0,
-            limit,
-        }
+        Self { source, out: String::new(), copied: 0, limit }
     }
 
     /// The text that is being edited.
@@ -60,15 +55,9 @@ impl<'a> Edits<'a> {
     pub(super) fn finish(mut self, end: usize) -> Edited<'a> {
         let end = floor_boundary(self.source, self.horizon().min(end)).max(self.copied);
         if self.copied == 0 {
-            return Edited {
-                text: Cow::Borrowed(&self.source[..end]),
-                consumed: end,
-            };
+            return Edited { text: Cow::Borrowed(&self.source[..end]), consumed: end };
         }
         self.out.push_str(&self.source[self.copied..end]);
-        Edited {
-            text: Cow::Owned(self.out),
-            consumed: end,
-        }
+        Edited { text: Cow::Owned(self.out), consumed: end }
     }
 }

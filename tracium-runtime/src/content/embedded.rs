@@ -23,10 +23,7 @@ pub(super) fn clean(text: &str, limit: usize) -> Edited<'_> {
 /// As [`clean`], inside `nesting` other strings.
 fn clean_at(text: &str, limit: usize, nesting: usize) -> Edited<'_> {
     if let Some(bytes) = whole_base64(text) {
-        return Edited {
-            text: Cow::Owned(format!("[base64, {bytes} bytes]")),
-            consumed: text.len(),
-        };
+        return Edited { text: Cow::Owned(format!("[base64, {bytes} bytes]")), consumed: text.len() };
     }
     let looks_like_json = text.trim_ascii_start().starts_with(['{', '[']);
     if looks_like_json
@@ -65,11 +62,7 @@ impl<'a> Scan<'a> {
         Self {
             edits: Edits::new(text, limit),
             grammar: Grammar::new(),
-            levels: vec![Level {
-                sensitive: false,
-                role: KeyRole::Other,
-                armed: false,
-            }],
+            levels: vec![Level { sensitive: false, role: KeyRole::Other, armed: false }],
             skipping: None,
             nesting,
         }
@@ -97,11 +90,7 @@ impl<'a> Scan<'a> {
                 }
                 Role::Open => {
                     self.begin(token.start);
-                    self.levels.push(Level {
-                        sensitive: false,
-                        role: KeyRole::Other,
-                        armed: false,
-                    });
+                    self.levels.push(Level { sensitive: false, role: KeyRole::Other, armed: false });
                 }
                 Role::Close => {
                     self.levels.pop();
@@ -110,9 +99,7 @@ impl<'a> Scan<'a> {
                 Role::Between => {}
             }
         }
-        self.grammar
-            .is_complete()
-            .then(|| self.edits.finish(text.len()))
+        self.grammar.is_complete().then(|| self.edits.finish(text.len()))
     }
 
     /// A value begins: is it one to leave out?

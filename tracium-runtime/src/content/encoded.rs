@@ -25,29 +25,17 @@ const fn decoded(letters: usize) -> usize {
 /// of one length. Text has spaces within a few bytes, so this costs nothing for it.
 pub(super) fn whole_base64(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
-    if bytes.len() < SHORTEST
-        || !bytes
-            .iter()
-            .take(64)
-            .all(|&byte| is_letter(byte) || is_break(byte))
-    {
+    if bytes.len() < SHORTEST || !bytes.iter().take(64).all(|&byte| is_letter(byte) || is_break(byte)) {
         return None;
     }
     let bytes = bytes.trim_ascii_end();
     let body = bytes.strip_suffix(b"=").unwrap_or(bytes);
     let body = body.strip_suffix(b"=").unwrap_or(body);
-    let line = body
-        .iter()
-        .position(|&byte| is_break(byte))
-        .unwrap_or(body.len());
+    let line = body.iter().position(|&byte| is_break(byte)).unwrap_or(body.len());
     if line < SHORTEST_LINE {
         return None;
     }
-    let eol = body[line..]
-        .iter()
-        .take(2)
-        .take_while(|&&byte| is_break(byte))
-        .count();
+    let eol = body[line..].iter().take(2).take_while(|&&byte| is_break(byte)).count();
     let period = line + eol;
     let seen = &body[..body.len().min(LOOKED_AT)];
     let (mut upper, mut lower, mut digit) = (false, false, false);
@@ -66,8 +54,7 @@ pub(super) fn whole_base64(text: &str) -> Option<usize> {
         }
     }
     let tail = &body[body.len().saturating_sub(1024)..];
-    let plausible =
-        upper && lower && digit && tail.iter().all(|&byte| is_letter(byte) || is_break(byte));
+    let plausible = upper && lower && digit && tail.iter().all(|&byte| is_letter(byte) || is_break(byte));
     let letters = body.len() / period * line + (body.len() % period).min(line);
     plausible.then(|| decoded(letters))
 }
@@ -87,41 +74,21 @@ pub(super) fn data_url(edits: &mut Edits<'_>, at: usize) -> Option<usize> {
         return None;
     }
     let reach = at.saturating_sub(LONGEST_MEDIA_TYPE).max(edits.settled());
-    let colon = bytes[reach..at]
-        .iter()
-        .rposition(|&byte| !is_media_type(byte))
-        .map(|found| reach + found)?;
-    let start = colon
-        .checked_sub(b"data".len())
-        .filter(|&start| start >= edits.settled())?;
+    let colon = bytes[reach..at].iter().rposition(|&byte| !is_media_type(byte)).map(|found| reach + found)?;
+    let start = colon.checked_sub(b"data".len()).filter(|&start| start >= edits.settled())?;
     if bytes[colon] != b':' || !bytes[start..colon].eq_ignore_ascii_case(b"data") {
         return None;
     }
     let run = &bytes[at + MARK.len()..];
-    let letters = run
-        .iter()
-        .position(|&byte| !is_letter(byte))
-        .unwrap_or(run.len());
-    let padding = run[letters..]
-        .iter()
-        .take(2)
-        .take_while(|&&byte| byte == b'=')
-        .count();
+    let letters = run.iter().position(|&byte| !is_letter(byte)).unwrap_or(run.len());
+    let padding = run[letters..].iter().take(2).take_while(|&&byte| byte == b'=').count();
     if letters < 4 {
         return None;
     }
     let media = source[colon + 1..at].split(';').next().unwrap_or_default();
-    let media = if media.is_empty() {
-        "text/plain"
-    } else {
-        media
-    };
+    let media = if media.is_empty() { "text/plain" } else { media };
     let end = at + MARK.len() + letters + padding;
-    edits.replace(
-        start,
-        end,
-        &format!("[data {media}, {} bytes]", decoded(letters)),
-    );
+    edits.replace(start, end, &format!("[data {media}, {} bytes]", decoded(letters)));
     Some(end)
 }
 
@@ -137,9 +104,7 @@ mod tests {
     /// Base64 of bytes that look random.
     fn base64(letters: usize) -> String {
         const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        (0..letters)
-            .map(|n| char::from(ALPHABET[(n * 37 + n / 64 * 11) % 64]))
-            .collect()
+        (0..letters).map(|n| char::from(ALPHABET[(n * 37 + n / 64 * 11) % 64])).collect()
     }
 
     #[test]
@@ -149,11 +114,7 @@ mod tests {
         assert_eq!(whole_base64(&base64(4_000_000)), Some(3_000_000));
         for eol in ["\n", "\r\n"] {
             let whole = base64(1000);
-            let lines: Vec<_> = whole
-                .as_bytes()
-                .chunks(76)
-                .map(|line| std::str::from_utf8(line).unwrap())
-                .collect();
+            let lines: Vec<_> = whole.as_bytes().chunks(76).map(|line| std::str::from_utf8(line).unwrap()).collect();
             assert_eq!(whole_base64(&lines.join(eol)), Some(750));
             assert_eq!(whole_base64(&(lines.join(eol) + eol)), Some(750));
         }
@@ -165,14 +126,8 @@ mod tests {
         assert_eq!(whole_base64(&"a".repeat(5000)), None);
         assert_eq!(whole_base64(&"0123456789abcdef".repeat(100)), None);
         assert_eq!(whole_base64(&"The Quick Brown Fox 42 ".repeat(100)), None);
-        assert_eq!(
-            whole_base64(&"Apple1\nBanana2\nCherry3\n".repeat(100)),
-            None
-        );
+        assert_eq!(whole_base64(&"Apple1\nBanana2\nCherry3\n".repeat(100)), None);
         assert_eq!(whole_base64(&(base64(600) + ". And a sentence.")), None);
-        assert_eq!(
-            whole_base64(&format!("{}\n{}\n{}", base64(100), base64(99), base64(400))),
-            None
-        );
+        assert_eq!(whole_base64(&format!("{}\n{}\n{}", base64(100), base64(99), base64(400))), None);
     }
 }

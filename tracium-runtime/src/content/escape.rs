@@ -61,18 +61,12 @@ const fn needs_escape(byte: u8) -> bool {
 fn next_escape(bytes: &[u8], from: usize) -> Option<usize> {
     let mut at = from;
     while let Some(block) = bytes[at..].first_chunk::<32>() {
-        if block
-            .iter()
-            .fold(false, |hit, &byte| hit | needs_escape(byte))
-        {
+        if block.iter().fold(false, |hit, &byte| hit | needs_escape(byte)) {
             break;
         }
         at += block.len();
     }
-    bytes[at..]
-        .iter()
-        .position(|&byte| needs_escape(byte))
-        .map(|found| at + found)
+    bytes[at..].iter().position(|&byte| needs_escape(byte)).map(|found| at + found)
 }
 
 /// Appends the escape of one byte.
@@ -167,9 +161,7 @@ fn escape_unit(bytes: &[u8]) -> usize {
 /// The code unit of a `\uXXXX` that `bytes` begins with.
 pub(super) fn hex4(bytes: &[u8]) -> Option<u32> {
     let digits = bytes.strip_prefix(b"\\u")?.get(..4)?;
-    digits.iter().try_fold(0, |code, &digit| {
-        Some(code << 4 | char::from(digit).to_digit(16)?)
-    })
+    digits.iter().try_fold(0, |code, &digit| Some(code << 4 | char::from(digit).to_digit(16)?))
 }
 
 /// The text that an escaped string stands for; `None` for an escape that JSON does not know. A lone surrogate becomes
@@ -180,11 +172,7 @@ pub(super) fn unescape(raw: &str) -> Option<String> {
     while let Some(at) = rest.find('\\') {
         out.push_str(&rest[..at]);
         let escape = rest.as_bytes().get(at..)?;
-        let unit = if escape.get(1) == Some(&b'u') {
-            escape_unit(escape)
-        } else {
-            2
-        };
+        let unit = if escape.get(1) == Some(&b'u') { escape_unit(escape) } else { 2 };
         out.push(match escape.get(1)? {
             b'"' => '"',
             b'\\' => '\\',
@@ -197,9 +185,7 @@ pub(super) fn unescape(raw: &str) -> Option<String> {
             b'u' => {
                 let first = hex4(escape)?;
                 let code = match escape.get(6..).and_then(hex4) {
-                    Some(second) if unit == 12 => {
-                        0x1_0000 + ((first & 0x3ff) << 10) + (second & 0x3ff)
-                    }
+                    Some(second) if unit == 12 => 0x1_0000 + ((first & 0x3ff) << 10) + (second & 0x3ff),
                     _ => first,
                 };
                 char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER)
@@ -226,10 +212,7 @@ mod tests {
 
     #[test]
     fn strings_read_back_as_written() {
-        let every: String = (0_u8..=127)
-            .map(char::from)
-            .chain("äö€😀\u{2028}".chars())
-            .collect();
+        let every: String = (0_u8..=127).map(char::from).chain("äö€😀\u{2028}".chars()).collect();
         for start in 0..40 {
             let text = format!("{}{every}{}", "a".repeat(start), "b".repeat(40 - start));
             let mut out = String::new();

@@ -33,11 +33,8 @@ pub(crate) fn fit(json: &str, max_bytes: usize) -> Cow<'_, str> {
         .filter(|(token, _)| matches!(token.kind, Kind::Text(_)))
         .map(|(token, _)| content(*token))
         .collect();
-    let rest: usize = tokens
-        .iter()
-        .map(|(token, _)| token.end - token.start)
-        .sum::<usize>()
-        - strings.iter().sum::<usize>();
+    let rest: usize =
+        tokens.iter().map(|(token, _)| token.end - token.start).sum::<usize>() - strings.iter().sum::<usize>();
     let total = |cap: usize| rest + strings.iter().map(|&len| capped(len, cap)).sum::<usize>();
     let longest = strings.iter().copied().max().unwrap_or(0);
     if total(0) > max_bytes {
@@ -63,9 +60,7 @@ pub(crate) fn fit(json: &str, max_bytes: usize) -> Cow<'_, str> {
 /// The tokens and what each is to its surroundings; `None` when the text is not one JSON value.
 fn scan(json: &str) -> Option<Vec<(Token, Role)>> {
     let mut grammar = Grammar::new();
-    let tokens: Option<Vec<_>> = Tokens::new(json)
-        .map(|token| Some((token, grammar.step(token.kind)?)))
-        .collect();
+    let tokens: Option<Vec<_>> = Tokens::new(json).map(|token| Some((token, grammar.step(token.kind)?))).collect();
     tokens.filter(|_| grammar.is_complete())
 }
 
@@ -109,13 +104,9 @@ fn earlier_cut(raw: &str) -> (usize, usize) {
     let found = raw.strip_suffix(" bytes cut]").and_then(|rest| {
         let at = rest.rfind("…[")?;
         let count = &rest[at + "…[".len()..];
-        let digits =
-            (1..=19).contains(&count.len()) && count.bytes().all(|byte| byte.is_ascii_digit());
+        let digits = (1..=19).contains(&count.len()) && count.bytes().all(|byte| byte.is_ascii_digit());
         // A count that long within a short string is no marker of ours.
-        let lost = count
-            .parse()
-            .ok()
-            .filter(|_| digits && (raw.len() >= 1_000 || count.len() <= 3))?;
+        let lost = count.parse().ok().filter(|_| digits && (raw.len() >= 1_000 || count.len() <= 3))?;
         Some((at, lost))
     });
     found.unwrap_or((raw.len(), 0))
@@ -177,11 +168,7 @@ fn close(out: &mut String, open: &[bool]) {
     if !out.is_empty() && !out.ends_with(['[', '{']) {
         out.push(',');
     }
-    out.push_str(if open.last() == Some(&true) {
-        MEMBER_MARKER
-    } else {
-        MARKER
-    });
+    out.push_str(if open.last() == Some(&true) { MEMBER_MARKER } else { MARKER });
     for &object in open.iter().rev() {
         out.push(if object { '}' } else { ']' });
     }
@@ -215,23 +202,19 @@ mod tests {
         let mut random = Random(42);
         for round in 0..4_000 {
             let tree = random.tree(5);
-            let text = if round % 2 == 0 {
-                tree.to_string()
-            } else {
-                serde_json::to_string_pretty(&tree).unwrap()
-            };
+            let text = if round % 2 == 0 { tree.to_string() } else { serde_json::to_string_pretty(&tree).unwrap() };
             let max = 64 + random.below(text.len() + 10);
             let fitted = fit(&text, max);
             assert!(fitted.len() <= max, "{} > {max}: {fitted}", fitted.len());
-            serde_json::from_str::<Value>(&fitted)
-                .unwrap_or_else(|error| panic!("{error}: {fitted}"));
+            serde_json::from_str::<Value>(&fitted).unwrap_or_else(|error| panic!("{error}: {fitted}"));
             assert_eq!(text.len() <= max, fitted == text);
         }
     }
 
     #[test]
     fn fit_cuts_the_longest_strings_first() {
-        let text = json!({"short": "kept whole", "long": "x".repeat(5_000), "longer": "y".repeat(9_000), "n": 1}).to_string();
+        let text =
+            json!({"short": "kept whole", "long": "x".repeat(5_000), "longer": "y".repeat(9_000), "n": 1}).to_string();
         let fitted = fit(&text, 4_000);
         let read: Value = serde_json::from_str(&fitted).unwrap();
         assert!(fitted.len() > 3_900, "{}", fitted.len());

@@ -41,10 +41,7 @@ pub(super) struct Grammar {
 impl Grammar {
     /// Before the first token.
     pub(super) fn new() -> Self {
-        Self {
-            open: Vec::new(),
-            expect: Expect::Value,
-        }
+        Self { open: Vec::new(), expect: Expect::Value }
     }
 
     /// How many brackets are open.
@@ -73,11 +70,7 @@ impl Grammar {
         let role = match (self.expect, kind) {
             (E::Value | E::ValueOrClose, Kind::Open(object)) => {
                 self.open.push(object);
-                self.expect = if object {
-                    E::KeyOrClose
-                } else {
-                    E::ValueOrClose
-                };
+                self.expect = if object { E::KeyOrClose } else { E::ValueOrClose };
                 return Some(Role::Open);
             }
             (E::Value | E::ValueOrClose, Kind::Text(_) | Kind::Scalar) => Role::Leaf,
@@ -90,11 +83,7 @@ impl Grammar {
                 return Some(Role::Between);
             }
             (E::CommaOrClose, Kind::Comma) => {
-                self.expect = if self.open.last() == Some(&true) {
-                    E::Key
-                } else {
-                    E::Value
-                };
+                self.expect = if self.open.last() == Some(&true) { E::Key } else { E::Value };
                 return Some(Role::Between);
             }
             (E::ValueOrClose | E::KeyOrClose | E::CommaOrClose, Kind::Close(object))
@@ -105,11 +94,7 @@ impl Grammar {
             }
             _ => return None,
         };
-        self.expect = if self.open.is_empty() {
-            E::End
-        } else {
-            E::CommaOrClose
-        };
+        self.expect = if self.open.is_empty() { E::End } else { E::CommaOrClose };
         Some(role)
     }
 }

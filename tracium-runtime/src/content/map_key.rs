@@ -22,10 +22,7 @@ pub(super) struct MapKey<'w> {
 impl<'w> MapKey<'w> {
     /// Writes a key and its colon.
     pub(super) fn write<T: Serialize + ?Sized>(writer: &'w mut Writer, key: &T) -> KeyClass {
-        let mut to = MapKey {
-            writer,
-            class: None,
-        };
+        let mut to = MapKey { writer, class: None };
         // Nothing is written before the key's text is known, so a failure leaves nothing to take back.
         let outcome = catch_unwind(AssertUnwindSafe(|| key.serialize(&mut to)));
         if let Err(payload) = outcome {
@@ -122,12 +119,7 @@ impl Serializer for &mut MapKey<'_> {
         self.display(value)
     }
 
-    fn serialize_unit_variant(
-        self,
-        _name: &'static str,
-        _index: u32,
-        variant: &'static str,
-    ) -> Result<(), Error> {
+    fn serialize_unit_variant(self, _name: &'static str, _index: u32, variant: &'static str) -> Result<(), Error> {
         self.serialize_str(variant)
     }
 
@@ -135,11 +127,7 @@ impl Serializer for &mut MapKey<'_> {
         value.serialize(self)
     }
 
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(
-        self,
-        _name: &'static str,
-        value: &T,
-    ) -> Result<(), Error> {
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _name: &'static str, value: &T) -> Result<(), Error> {
         value.serialize(self)
     }
 

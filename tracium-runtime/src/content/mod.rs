@@ -88,11 +88,7 @@ pub(crate) struct Limits {
 
 impl Limits {
     /// For captures: more than the wire's 100,000 bytes, since `fit` chooses better what to cut when it sees everything.
-    pub(crate) const CAPTURE: Self = Self {
-        string_bytes: 100_000,
-        depth: 64,
-        total_bytes: 400_000,
-    };
+    pub(crate) const CAPTURE: Self = Self { string_bytes: 100_000, depth: 64, total_bytes: 400_000 };
 }
 
 /// Serializes a value into bounded, redacted JSON. Never fails and never panics: a part of the value that does is

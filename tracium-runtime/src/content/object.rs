@@ -20,10 +20,7 @@ impl ObjectWriter {
         let mut writer = Writer::new(limits);
         // Without any depth there is no object either; `finish` then says null.
         let _opened = writer.open(true, None);
-        Self {
-            writer,
-            members: Members::default(),
-        }
+        Self { writer, members: Members::default() }
     }
 
     /// Adds a value by its `Serialize`. A sensitive name redacts it, at the name and at any depth inside.

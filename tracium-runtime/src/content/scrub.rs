@@ -17,10 +17,7 @@ pub(crate) fn scrub_text(text: &str, max_chars: usize) -> String {
     if room == 0 {
         return clean.chars().take(max).collect();
     }
-    let kept = clean
-        .char_indices()
-        .nth(room)
-        .map_or(clean.len(), |(at, _)| at);
+    let kept = clean.char_indices().nth(room).map_or(clean.len(), |(at, _)| at);
     let kept = floor_boundary(&clean, kept);
     let mut out = clean[..kept].to_owned();
     out.push_str(&cut_marker(Some(clean.len() - kept + left)));
@@ -38,21 +35,12 @@ mod tests {
                 "connect postgres://user:pass@db.local:5432/x failed",
                 "connect postgres://[redacted]@db.local:5432/x failed",
             ),
-            (
-                "GET https://api.x.com/v1?key=abc&b=1: 401",
-                "GET https://api.x.com/v1?[redacted] 401",
-            ),
-            (
-                "url (http://u:p@h/p?a=b) gone",
-                "url (http://[redacted]@h/p?[redacted]) gone",
-            ),
+            ("GET https://api.x.com/v1?key=abc&b=1: 401", "GET https://api.x.com/v1?[redacted] 401"),
+            ("url (http://u:p@h/p?a=b) gone", "url (http://[redacted]@h/p?[redacted]) gone"),
             ("redis://:p@ss@host", "redis://[redacted]@host"),
             ("HTTPS://h?t=1", "HTTPS://h?[redacted]"),
             ("ws://h?t=1 what?", "ws://h?t=1 what?"),
-            (
-                "got Bearer abc123def and sk-abcdefghijklmnop",
-                "got Bearer [redacted] and [redacted]",
-            ),
+            ("got Bearer abc123def and sk-abcdefghijklmnop", "got Bearer [redacted] and [redacted]"),
         ] {
             assert_eq!(scrub_text(text, 10_000), expected);
         }
@@ -60,11 +48,7 @@ mod tests {
 
     #[test]
     fn the_result_never_exceeds_its_limit() {
-        for text in [
-            "é".repeat(500),
-            "abc".repeat(300),
-            format!("{}sk-{}", "x ".repeat(40), "y".repeat(90)),
-        ] {
+        for text in ["é".repeat(500), "abc".repeat(300), format!("{}sk-{}", "x ".repeat(40), "y".repeat(90))] {
             for max in 0..200 {
                 let out = scrub_text(&text, max);
                 assert!(out.chars().count() <= max, "{max}");

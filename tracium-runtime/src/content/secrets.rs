@@ -27,9 +27,8 @@ pub(super) fn redact(text: &str, limit: usize, queries: bool) -> Edited<'_> {
     let mut at = 0;
     loop {
         let horizon = edits.horizon();
-        let Some(found) = bytes
-            .get(at..horizon)
-            .and_then(|rest| rest.iter().position(|&byte| ANCHORS[usize::from(byte)]))
+        let Some(found) =
+            bytes.get(at..horizon).and_then(|rest| rest.iter().position(|&byte| ANCHORS[usize::from(byte)]))
         else {
             break;
         };
@@ -66,9 +65,7 @@ const fn is_token(byte: u8) -> bool {
 /// Replaces a key that begins with `prefix`, whose last byte stands at `at`, when `least` letters of it follow.
 fn prefixed(edits: &mut Edits<'_>, at: usize, prefix: &[u8], least: usize) -> Option<usize> {
     let bytes = edits.source().as_bytes();
-    let start = (at + 1)
-        .checked_sub(prefix.len())
-        .filter(|&start| start >= edits.settled())?;
+    let start = (at + 1).checked_sub(prefix.len()).filter(|&start| start >= edits.settled())?;
     let begins = start == 0 || !bytes[start - 1].is_ascii_alphanumeric();
     if !begins || &bytes[start..=at] != prefix {
         return None;
@@ -105,12 +102,8 @@ fn underscored(edits: &mut Edits<'_>, at: usize) -> Option<usize> {
         b's' => prefixed(edits, at, b"ghs_", 16),
         b'r' => prefixed(edits, at, b"ghr_", 16),
         b'f' => prefixed(edits, at, b"hf_", 20),
-        b'e' => {
-            prefixed(edits, at, b"sk_live_", 16).or_else(|| prefixed(edits, at, b"rk_live_", 16))
-        }
-        b't' => {
-            prefixed(edits, at, b"github_pat_", 16).or_else(|| prefixed(edits, at, b"sk_test_", 16))
-        }
+        b'e' => prefixed(edits, at, b"sk_live_", 16).or_else(|| prefixed(edits, at, b"rk_live_", 16)),
+        b't' => prefixed(edits, at, b"github_pat_", 16).or_else(|| prefixed(edits, at, b"sk_test_", 16)),
         _ => None,
     }
 }
@@ -118,17 +111,11 @@ fn underscored(edits: &mut Edits<'_>, at: usize) -> Option<usize> {
 /// `AKIA` and 16 capitals or digits, by the K.
 fn access_key_id(edits: &mut Edits<'_>, at: usize) -> Option<usize> {
     let bytes = edits.source().as_bytes();
-    let start = at
-        .checked_sub(1)
-        .filter(|&start| start >= edits.settled())?;
-    if !bytes[start..].starts_with(b"AKIA")
-        || (start > 0 && bytes[start - 1].is_ascii_alphanumeric())
-    {
+    let start = at.checked_sub(1).filter(|&start| start >= edits.settled())?;
+    if !bytes[start..].starts_with(b"AKIA") || (start > 0 && bytes[start - 1].is_ascii_alphanumeric()) {
         return None;
     }
-    let letters = run(bytes, start + 4, |byte| {
-        byte.is_ascii_uppercase() || byte.is_ascii_digit()
-    });
+    let letters = run(bytes, start + 4, |byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
     let end = start + 4 + letters;
     if letters < 16 {
         return None;
@@ -140,9 +127,7 @@ fn access_key_id(edits: &mut Edits<'_>, at: usize) -> Option<usize> {
 /// `eyJ...` in three parts, by the J: a JSON web token.
 fn web_token(edits: &mut Edits<'_>, at: usize) -> Option<usize> {
     let bytes = edits.source().as_bytes();
-    let start = at
-        .checked_sub(2)
-        .filter(|&start| start >= edits.settled())?;
+    let start = at.checked_sub(2).filter(|&start| start >= edits.settled())?;
     if !bytes[start..].starts_with(b"eyJ") || (start > 0 && is_key(bytes[start - 1])) {
         return None;
     }
@@ -168,19 +153,13 @@ fn web_token(edits: &mut Edits<'_>, at: usize) -> Option<usize> {
 fn key_block(edits: &mut Edits<'_>, at: usize) -> Option<usize> {
     let source = edits.source();
     let title = source[at..].strip_prefix("-----BEGIN ")?;
-    let len = run(title.as_bytes(), 0, |byte| {
-        byte.is_ascii_uppercase() || byte == b' '
-    });
+    let len = run(title.as_bytes(), 0, |byte| byte.is_ascii_uppercase() || byte == b' ');
     let label = &title[..len];
-    if !(label.ends_with("PRIVATE KEY") || label.ends_with("PRIVATE KEY BLOCK"))
-        || !title[len..].starts_with("-----")
-    {
+    if !(label.ends_with("PRIVATE KEY") || label.ends_with("PRIVATE KEY BLOCK")) || !title[len..].starts_with("-----") {
         return None;
     }
     let closing = format!("-----END {label}-----");
-    let end = source[at..]
-        .find(&closing)
-        .map_or(source.len(), |found| at + found + closing.len());
+    let end = source[at..].find(&closing).map_or(source.len(), |found| at + found + closing.len());
     edits.replace(at, end, REDACTED);
     Some(end)
 }
@@ -188,11 +167,7 @@ fn key_block(edits: &mut Edits<'_>, at: usize) -> Option<usize> {
 /// `Bearer <token>`, and `Basic <base64>` after `authorization:`.
 fn scheme(edits: &mut Edits<'_>, at: usize) -> Option<usize> {
     let bytes = edits.source().as_bytes();
-    let named = |name: &[u8]| {
-        bytes[at..]
-            .get(..name.len())
-            .is_some_and(|word| word.eq_ignore_ascii_case(name))
-    };
+    let named = |name: &[u8]| bytes[at..].get(..name.len()).is_some_and(|word| word.eq_ignore_ascii_case(name));
     let (bearer, name) = match bytes.get(at + 1)?.to_ascii_lowercase() {
         b'e' if named(b"bearer") => (true, "bearer".len()),
         b'a' if named(b"basic") => (false, "basic".len()),
@@ -221,41 +196,19 @@ fn scheme(edits: &mut Edits<'_>, at: usize) -> Option<usize> {
 /// True when what comes before is `authorization:` or `"authorization": "`.
 fn follows_authorization(before: &[u8]) -> bool {
     const NAME: &[u8] = b"authorization";
-    let between = |byte: &u8| {
-        matches!(
-            byte,
-            b' ' | b'\t' | b':' | b'=' | b'"' | b'\'' | b'\\' | b'(' | b'['
-        )
-    };
-    let gap = before
-        .iter()
-        .rev()
-        .take(8)
-        .take_while(|byte| between(byte))
-        .count();
+    let between = |byte: &u8| matches!(byte, b' ' | b'\t' | b':' | b'=' | b'"' | b'\'' | b'\\' | b'(' | b'[');
+    let gap = before.iter().rev().take(8).take_while(|byte| between(byte)).count();
     let name = &before[..before.len() - gap];
-    gap > 0
-        && name
-            .len()
-            .checked_sub(NAME.len())
-            .is_some_and(|at| name[at..].eq_ignore_ascii_case(NAME))
+    gap > 0 && name.len().checked_sub(NAME.len()).is_some_and(|at| name[at..].eq_ignore_ascii_case(NAME))
 }
 
 /// Tells a credential from the next word of "the bearer of bad news" or "Bearer authentication failed".
 fn looks_like_token(token: &[u8], capital: bool) -> bool {
-    const WORDS: [&[u8]; 6] = [
-        b"authentication",
-        b"authorization",
-        b"credential",
-        b"credentials",
-        b"certificate",
-        b"instrument",
-    ];
+    const WORDS: [&[u8]; 6] =
+        [b"authentication", b"authorization", b"credential", b"credentials", b"certificate", b"instrument"];
     let any = |test: fn(&u8) -> bool| token.iter().skip(1).any(test);
     let digits = token.iter().any(u8::is_ascii_digit);
-    let odd = any(|byte| {
-        byte.is_ascii_uppercase() || matches!(byte, b'.' | b'_' | b'~' | b'+' | b'/' | b'=')
-    });
+    let odd = any(|byte| byte.is_ascii_uppercase() || matches!(byte, b'.' | b'_' | b'~' | b'+' | b'/' | b'='));
     let word = WORDS.iter().any(|word| token.eq_ignore_ascii_case(word));
     (digits && token.len() >= 6)
         || ((odd || (capital && !word)) && token.len() >= 8)
@@ -276,42 +229,18 @@ mod tests {
             ("use sk-proj_abcdefghijkl-1234 now", "use [redacted] now"),
             ("Bearer abc.def.ghi", "Bearer [redacted]"),
             ("sent Bearer s3cr3t.", "sent Bearer [redacted]."),
-            (
-                "AUTHORIZATION: bearer xyz",
-                "AUTHORIZATION: bearer [redacted]",
-            ),
-            (
-                "Authorization: Basic dXNlcjpwYXNz",
-                "Authorization: Basic [redacted]",
-            ),
-            (
-                "{'authorization': 'Basic dTpw'}",
-                "{'authorization': 'Basic [redacted]'}",
-            ),
-            (
-                "xoxb-1234567890-abc and xoxp-9876543210",
-                "[redacted] and [redacted]",
-            ),
+            ("AUTHORIZATION: bearer xyz", "AUTHORIZATION: bearer [redacted]"),
+            ("Authorization: Basic dXNlcjpwYXNz", "Authorization: Basic [redacted]"),
+            ("{'authorization': 'Basic dTpw'}", "{'authorization': 'Basic [redacted]'}"),
+            ("xoxb-1234567890-abc and xoxp-9876543210", "[redacted] and [redacted]"),
             ("ghp_abcdefghijklmnopqrstuvwxyz0123456789", "[redacted]"),
             ("(AKIAIOSFODNN7EXAMPLE)", "([redacted])"),
-            (
-                "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abc_def",
-                "[redacted]",
-            ),
-            (
-                "a -----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY----- b",
-                "a [redacted] b",
-            ),
+            ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abc_def", "[redacted]"),
+            ("a -----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY----- b", "a [redacted] b"),
             ("-----BEGIN PRIVATE KEY-----\nMIIE", "[redacted]"),
-            (
-                "see data:image/png;base64,iVBORw0KGgo= here",
-                "see [data image/png, 8 bytes] here",
-            ),
+            ("see data:image/png;base64,iVBORw0KGgo= here", "see [data image/png, 8 bytes] here"),
             ("url(data:;base64,AAAA)", "url([data text/plain, 3 bytes])"),
-            (
-                "postgres://user:pass@host/db",
-                "postgres://[redacted]@host/db",
-            ),
+            ("postgres://user:pass@host/db", "postgres://[redacted]@host/db"),
             ("é sk-aaaaaaaaaaaaaaaa€", "é [redacted]€"),
         ] {
             assert_eq!(clean(text), expected);
@@ -350,13 +279,7 @@ mod tests {
             "J",
             ";base64,AAAA",
         ] {
-            assert!(
-                matches!(
-                    redact(text, usize::MAX, false).text,
-                    std::borrow::Cow::Borrowed(_)
-                ),
-                "{text}"
-            );
+            assert!(matches!(redact(text, usize::MAX, false).text, std::borrow::Cow::Borrowed(_)), "{text}");
         }
     }
 
@@ -371,24 +294,14 @@ mod tests {
     #[test]
     fn text_after_a_large_image_is_kept() {
         let text = format!("data:image/png;base64,{} a cat", "A1b2".repeat(100_000));
-        assert_eq!(
-            redact(&text, 1000, false).text,
-            "[data image/png, 300000 bytes] a cat"
-        );
+        assert_eq!(redact(&text, 1000, false).text, "[data image/png, 300000 bytes] a cat");
     }
 
     #[test]
     fn anchors_without_secrets_take_linear_time() {
-        for text in [
-            "-----BEGIN ",
-            "Bearer ",
-            "sk-",
-            "://a@",
-            ";base64,",
-            "data:a;base64,",
-            "eyJ.",
-            "authorization: Basic ",
-        ] {
+        for text in
+            ["-----BEGIN ", "Bearer ", "sk-", "://a@", ";base64,", "data:a;base64,", "eyJ.", "authorization: Basic "]
+        {
             let long = text.repeat(50_000);
             let _ = redact(&long, usize::MAX, true);
         }

@@ -25,38 +25,22 @@ enum Ends {
 
 /// A rule that holds wherever the text stands.
 const fn anywhere(text: &'static [u8]) -> Rule {
-    Rule {
-        text,
-        begins: false,
-        ends: Ends::Anywhere,
-    }
+    Rule { text, begins: false, ends: Ends::Anywhere }
 }
 
 /// A rule for the end of a key: `authorization_url` is no secret.
 const fn last(text: &'static [u8]) -> Rule {
-    Rule {
-        text,
-        begins: false,
-        ends: Ends::Key,
-    }
+    Rule { text, begins: false, ends: Ends::Key }
 }
 
 /// A rule for a word by itself.
 const fn word(text: &'static [u8]) -> Rule {
-    Rule {
-        text,
-        begins: true,
-        ends: Ends::Word,
-    }
+    Rule { text, begins: true, ends: Ends::Word }
 }
 
 /// A rule for the last word.
 const fn last_word(text: &'static [u8]) -> Rule {
-    Rule {
-        text,
-        begins: true,
-        ends: Ends::Key,
-    }
+    Rule { text, begins: true, ends: Ends::Key }
 }
 
 /// Grouped by their first letters, for `RANGES`.
@@ -78,11 +62,7 @@ const RULES: &[Rule] = &[
     word(b"cvv2"),
     word(b"cvc"),
     word(b"cvc2"),
-    Rule {
-        text: b"cardnumber",
-        begins: true,
-        ends: Ends::Anywhere,
-    },
+    Rule { text: b"cardnumber", begins: true, ends: Ends::Anywhere },
     anywhere(b"debitcard"),
     last_word(b"dsn"),
     last(b"encryptionkey"),
@@ -182,18 +162,13 @@ impl Key {
     /// Reads a key; letters other than ASCII separate words.
     fn read(key: &str) -> Self {
         let bytes = &key.as_bytes()[key.len().saturating_sub(LONGEST)..];
-        let mut read = Self {
-            text: [0; LONGEST],
-            len: 0,
-            starts: 0,
-        };
+        let mut read = Self { text: [0; LONGEST], len: 0, starts: 0 };
         let mut previous = b'_';
         for (at, &byte) in bytes.iter().enumerate() {
             if byte.is_ascii_alphanumeric() {
                 let next_is_lower = bytes.get(at + 1).is_some_and(u8::is_ascii_lowercase);
                 let begins = !previous.is_ascii_alphanumeric()
-                    || (byte.is_ascii_uppercase()
-                        && (!previous.is_ascii_uppercase() || next_is_lower));
+                    || (byte.is_ascii_uppercase() && (!previous.is_ascii_uppercase() || next_is_lower));
                 read.starts |= u128::from(begins) << read.len;
                 read.text[read.len] = byte.to_ascii_lowercase();
                 read.len += 1;
@@ -244,14 +219,11 @@ impl Key {
     fn is_credential_token(&self, at: usize) -> bool {
         let (before, after) = (&self.text()[..at], &self.text()[at + b"token".len()..]);
         if after == b"s" {
-            return TOKEN_PLURALS
-                .split(' ')
-                .any(|plural| self.text().ends_with(plural.as_bytes()));
+            return TOKEN_PLURALS.split(' ').any(|plural| self.text().ends_with(plural.as_bytes()));
         }
         let ending = |word: &str| after == word.as_bytes();
         let benign = |word: &str| before.ends_with(word.as_bytes()) && self.begins(at - word.len());
-        (after.is_empty() || TOKEN_ENDINGS.split(' ').any(ending))
-            && !BENIGN_TOKENS.split(' ').any(benign)
+        (after.is_empty() || TOKEN_ENDINGS.split(' ').any(ending)) && !BENIGN_TOKENS.split(' ').any(benign)
     }
 }
 
@@ -261,8 +233,7 @@ mod tests {
 
     #[test]
     fn credentials_are_sensitive_in_every_spelling() {
-        for key in
-            "password,PASSWORD,userPassword,db-passwd,pwd,user_pwd,passphrase,secret,secrets,\
+        for key in "password,PASSWORD,userPassword,db-passwd,pwd,user_pwd,passphrase,secret,secrets,\
             client_secret,clientSecret,SECRET_KEY,secret_article,secretAccessKey,token,Token,\
             access_token,accessToken,accesstoken,refresh-token,id_token,auth_token,api_token,\
             session_token,csrf_token,X-CSRF-Token,x-amz-security-token,hf_token,access_tokens,\
@@ -273,7 +244,7 @@ mod tests {
             credit_card,creditCardNumber,card_number,cardNumber,cvv,cvc,card_cvv2,pin,PIN,\
             connection_string,ConnectionString,dsn,DSN,sentry_dsn,jwt,userJwt,bearer,\
             bearer_token,auth,api key,Ocp-Apim-Subscription-Key,aws_access_key_id"
-                .split(',')
+            .split(',')
         {
             assert!(is_sensitive(key), "{key}");
         }

@@ -13,10 +13,7 @@ use super::map_key::MapKey;
 use super::writer::{Error, KeyClass, Members, Writer};
 
 /// What `serde_json` names the structs that carry text which is JSON already: `RawValue`, and numbers of any precision.
-const RAW: [&str; 2] = [
-    "$serde_json::private::RawValue",
-    "$serde_json::private::Number",
-];
+const RAW: [&str; 2] = ["$serde_json::private::RawValue", "$serde_json::private::Number"];
 
 /// An array or object that is being written.
 pub(super) struct Compound<'w> {
@@ -45,22 +42,11 @@ impl<'w> Compound<'w> {
     fn open(writer: &'w mut Writer, object: bool, declared: Option<usize>) -> Result<Self, Error> {
         let outside = writer.depth();
         writer.open(object, declared)?;
-        Ok(Self {
-            writer,
-            outside,
-            mode: Mode::Write,
-            members: Members::default(),
-            pending: None,
-        })
+        Ok(Self { writer, outside, mode: Mode::Write, members: Members::default(), pending: None })
     }
 
     /// Opens `{"variant": [..` or `{"variant": {..`; a sensitive variant hides what it holds.
-    fn variant(
-        writer: &'w mut Writer,
-        variant: &str,
-        object: bool,
-        declared: usize,
-    ) -> Result<Self, Error> {
+    fn variant(writer: &'w mut Writer, variant: &str, object: bool, declared: usize) -> Result<Self, Error> {
         let mut outer = Self::open(writer, true, Some(1))?;
         outer.writer.begin_item()?;
         if outer.writer.key(variant).sensitive {
@@ -98,10 +84,7 @@ impl<'w> Compound<'w> {
         self.writer.value(value)?;
         let depth = self.writer.limits.depth.saturating_sub(self.writer.depth());
         let string = &self.writer.out[start..];
-        let text = string
-            .strip_prefix('"')
-            .and_then(|rest| rest.strip_suffix('"'))
-            .and_then(unescape);
+        let text = string.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).and_then(unescape);
         if let Some(text) = text.filter(|text| is_json(text, depth)) {
             self.writer.out.truncate(start);
             self.writer.out.push_str(&text);
@@ -116,10 +99,7 @@ impl<'w> Compound<'w> {
         }
     }
 
-    #[expect(
-        clippy::unnecessary_wraps,
-        reason = "the signature of every `end` of serde's traits"
-    )]
+    #[expect(clippy::unnecessary_wraps, reason = "the signature of every `end` of serde's traits")]
     fn finish(mut self) -> Result<(), Error> {
         self.settle();
         self.writer.close_to(self.outside);
@@ -292,20 +272,11 @@ impl<'w> Serializer for &'w mut Writer {
         self.serialize_unit()
     }
 
-    fn serialize_unit_variant(
-        self,
-        _name: &'static str,
-        _index: u32,
-        variant: &'static str,
-    ) -> Result<(), Error> {
+    fn serialize_unit_variant(self, _name: &'static str, _index: u32, variant: &'static str) -> Result<(), Error> {
         self.serialize_str(variant)
     }
 
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(
-        self,
-        _name: &'static str,
-        value: &T,
-    ) -> Result<(), Error> {
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _name: &'static str, value: &T) -> Result<(), Error> {
         self.nested(value)
     }
 
@@ -329,11 +300,7 @@ impl<'w> Serializer for &'w mut Writer {
         Compound::open(self, false, Some(len))
     }
 
-    fn serialize_tuple_struct(
-        self,
-        _name: &'static str,
-        len: usize,
-    ) -> Result<Compound<'w>, Error> {
+    fn serialize_tuple_struct(self, _name: &'static str, len: usize) -> Result<Compound<'w>, Error> {
         Compound::open(self, false, Some(len))
     }
 
@@ -354,13 +321,7 @@ impl<'w> Serializer for &'w mut Writer {
     fn serialize_struct(self, name: &'static str, len: usize) -> Result<Compound<'w>, Error> {
         if RAW.contains(&name) {
             let outside = self.depth();
-            return Ok(Compound {
-                writer: self,
-                outside,
-                mode: Mode::Raw,
-                members: Members::default(),
-                pending: None,
-            });
+            return Ok(Compound { writer: self, outside, mode: Mode::Raw, members: Members::default(), pending: None });
         }
         Compound::open(self, true, Some(len))
     }

@@ -9,11 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Json, Limits, ObjectWriter, to_json};
 
-const SMALL: Limits = Limits {
-    string_bytes: 200,
-    depth: 8,
-    total_bytes: 2_000,
-};
+const SMALL: Limits = Limits { string_bytes: 200, depth: 8, total_bytes: 2_000 };
 
 fn parse(json: &Json) -> Value {
     serde_json::from_str(json.as_str()).unwrap_or_else(|error| panic!("{error}: {}", json.as_str()))
@@ -35,23 +31,9 @@ impl Random {
     }
 
     fn text(&mut self, longest: usize) -> String {
-        const PARTS: [&str; 12] = [
-            "a",
-            "word ",
-            "é",
-            "€",
-            "😀",
-            "\"",
-            "\\",
-            "\n",
-            "\u{1}",
-            "{",
-            "sk-",
-            "…[5 bytes cut]",
-        ];
-        (0..self.below(longest + 1))
-            .map(|_| PARTS[self.below(PARTS.len())])
-            .collect()
+        const PARTS: [&str; 12] =
+            ["a", "word ", "é", "€", "😀", "\"", "\\", "\n", "\u{1}", "{", "sk-", "…[5 bytes cut]"];
+        (0..self.below(longest + 1)).map(|_| PARTS[self.below(PARTS.len())]).collect()
     }
 
     pub(super) fn tree(&mut self, depth: usize) -> Value {
@@ -60,11 +42,7 @@ impl Random {
             1 => json!(self.below(2) == 0),
             2 | 3 => Value::String(self.text([3, 40, 400][self.0 as usize % 3])),
             4 => (0..self.below(8)).map(|_| self.tree(depth - 1)).collect(),
-            _ => Value::Object(
-                (0..self.below(8))
-                    .map(|_| (self.text(6), self.tree(depth - 1)))
-                    .collect(),
-            ),
+            _ => Value::Object((0..self.below(8)).map(|_| (self.text(6), self.tree(depth - 1))).collect()),
         }
     }
 }
@@ -102,13 +80,7 @@ fn only_the_field_that_fails_is_replaced() {
         list: (u8, Panics, u8),
         after: &'static str,
     }
-    let call = Call {
-        before: 1,
-        fails: Fails,
-        panics: Panics,
-        list: (1, Panics, 3),
-        after: "x",
-    };
+    let call = Call { before: 1, fails: Fails, panics: Panics, list: (1, Panics, 3), after: "x" };
     assert_eq!(
         captured(&call),
         json!({
@@ -119,29 +91,17 @@ fn only_the_field_that_fails_is_replaced() {
             "after": "x",
         })
     );
-    assert_eq!(
-        captured(&Panics),
-        json!("[not serializable: panicked: boom 1]")
-    );
+    assert_eq!(captured(&Panics), json!("[not serializable: panicked: boom 1]"));
 }
 
 #[test]
 fn every_number_has_a_place() {
-    assert_eq!(
-        captured(&(f64::NAN, f32::INFINITY, f64::NEG_INFINITY)),
-        json!(["NaN", "Infinity", "-Infinity"])
-    );
-    assert_eq!(
-        to_json(&(u128::MAX, i128::MIN), &SMALL).as_str(),
-        format!("[{},{}]", u128::MAX, i128::MIN)
-    );
+    assert_eq!(captured(&(f64::NAN, f32::INFINITY, f64::NEG_INFINITY)), json!(["NaN", "Infinity", "-Infinity"]));
+    assert_eq!(to_json(&(u128::MAX, i128::MIN), &SMALL).as_str(), format!("[{},{}]", u128::MAX, i128::MIN));
     for float in [0.0, -0.0, 1.5, 1e300, -1e-300, f64::MIN_POSITIVE, 0.1 + 0.2] {
         assert_eq!(captured(&float), json!(float));
     }
-    assert_eq!(
-        captured(&(i64::MIN, u64::MAX, -1_i8)),
-        json!([i64::MIN, u64::MAX, -1])
-    );
+    assert_eq!(captured(&(i64::MIN, u64::MAX, -1_i8)), json!([i64::MIN, u64::MAX, -1]));
 }
 
 #[test]
@@ -153,12 +113,7 @@ fn plain_values_read_as_serde_json_writes_them() {
         Pair(u8, char),
         Named { x: Option<u8>, y: () },
     }
-    let shapes = [
-        Shape::Unit,
-        Shape::New(1),
-        Shape::Pair(2, 'é'),
-        Shape::Named { x: None, y: () },
-    ];
+    let shapes = [Shape::Unit, Shape::New(1), Shape::Pair(2, 'é'), Shape::Named { x: None, y: () }];
     assert_eq!(captured(&shapes), serde_json::to_value(&shapes).unwrap());
     let mut random = Random(7);
     for _ in 0..500 {
@@ -172,15 +127,9 @@ fn plain_values_read_as_serde_json_writes_them() {
 
 #[test]
 fn keys_of_maps_become_strings() {
-    assert_eq!(
-        captured(&BTreeMap::from([(1, "a"), (-2, "b")])),
-        json!({"1": "a", "-2": "b"})
-    );
+    assert_eq!(captured(&BTreeMap::from([(1, "a"), (-2, "b")])), json!({"1": "a", "-2": "b"}));
     assert_eq!(captured(&HashMap::from([(true, 1)])), json!({"true": 1}));
-    assert_eq!(
-        captured(&HashMap::from([((1, 2), 1)])),
-        json!({"[key not serializable]": 1})
-    );
+    assert_eq!(captured(&HashMap::from([((1, 2), 1)])), json!({"[key not serializable]": 1}));
 }
 
 #[test]
@@ -205,11 +154,7 @@ fn depth_is_bounded() {
 fn a_long_string_is_cut_and_says_so() {
     let cut = to_json(&"é".repeat(25_000_000), &Limits::CAPTURE);
     assert!(cut.len() < 101_000);
-    assert!(
-        cut.as_str().ends_with("é…[49900000 bytes cut]\""),
-        "{}",
-        &cut.as_str()[cut.len() - 40..]
-    );
+    assert!(cut.as_str().ends_with("é…[49900000 bytes cut]\""), "{}", &cut.as_str()[cut.len() - 40..]);
     assert_eq!(captured("exact"), json!("exact"));
 }
 
@@ -229,11 +174,7 @@ fn a_full_budget_stops_the_iterator() {
     assert_eq!(value[1].as_array().unwrap().last().unwrap(), "…[more cut]");
     assert_eq!(value[2], "…[2 more cut]");
     let many = to_json(&vec!["text"; 10_000], &SMALL);
-    assert!(
-        many.len() <= 2_000 && many.as_str().ends_with(" more cut]\"]"),
-        "{}",
-        many.as_str()
-    );
+    assert!(many.len() <= 2_000 && many.as_str().ends_with(" more cut]\"]"), "{}", many.as_str());
 }
 
 #[test]
@@ -248,19 +189,8 @@ fn any_value_fits_any_budget() {
         };
         let json = to_json(&tree, &limits);
         parse(&json);
-        assert!(
-            json.len() <= limits.total_bytes,
-            "{} > {}",
-            json.len(),
-            limits.total_bytes
-        );
-        parse(&to_json(
-            &tree,
-            &Limits {
-                total_bytes: random.below(200),
-                ..limits
-            },
-        ));
+        assert!(json.len() <= limits.total_bytes, "{} > {}", json.len(), limits.total_bytes);
+        parse(&to_json(&tree, &Limits { total_bytes: random.below(200), ..limits }));
     }
 }
 
@@ -292,11 +222,7 @@ fn secrets_under_keys_never_reach_the_text() {
         read["arguments"],
         "{\"q\": 1.0, \"password\" : \"[redacted]\", \"body\":\"{\\\"token\\\":\\\"[redacted]\\\"}\"}"
     );
-    let logins = [
-        Login::Password("hunter2"),
-        Login::Token { inner: "hunter2" },
-        Login::Secret("hunter2", 1),
-    ];
+    let logins = [Login::Password("hunter2"), Login::Token { inner: "hunter2" }, Login::Secret("hunter2", 1)];
     assert_eq!(
         captured(&logins),
         json!([{"Password": "[redacted]"}, {"Token": "[redacted]"}, {"Secret": "[redacted]"}])
@@ -305,23 +231,10 @@ fn secrets_under_keys_never_reach_the_text() {
 
 #[test]
 fn a_secret_in_json_that_is_cut_does_not_leak() {
-    let body = format!(
-        "{{\"password\": \"hunter2\", \"text\": \"{}\", \"token\": \"hunter2\"",
-        "x".repeat(150_000)
-    );
-    assert!(
-        !to_json(&body, &Limits::CAPTURE)
-            .as_str()
-            .contains("hunter2")
-    );
-    let image = format!(
-        "{{\"url\":\"data:image/png;base64,{}\",\"pwd\":\"hunter2\",\"a\":1}}",
-        "A1b2".repeat(100_000)
-    );
-    assert_eq!(
-        captured(&image),
-        "{\"url\":\"[data image/png, 300000 bytes]\",\"pwd\":\"[redacted]\",\"a\":1}"
-    );
+    let body = format!("{{\"password\": \"hunter2\", \"text\": \"{}\", \"token\": \"hunter2\"", "x".repeat(150_000));
+    assert!(!to_json(&body, &Limits::CAPTURE).as_str().contains("hunter2"));
+    let image = format!("{{\"url\":\"data:image/png;base64,{}\",\"pwd\":\"hunter2\",\"a\":1}}", "A1b2".repeat(100_000));
+    assert_eq!(captured(&image), "{\"url\":\"[data image/png, 300000 bytes]\",\"pwd\":\"[redacted]\",\"a\":1}");
 }
 
 #[test]
@@ -334,13 +247,7 @@ fn json_in_strings_without_secrets_is_kept_as_it_is() {
             assert_eq!(captured(&text), Value::String(text));
         }
     }
-    for text in [
-        "[not json",
-        "{curly}",
-        "[1, 2",
-        "{\"a\": nope, \"b\": 1}",
-        "{} and text",
-    ] {
+    for text in ["[not json", "{curly}", "[1, 2", "{\"a\": nope, \"b\": 1}", "{} and text"] {
         assert_eq!(captured(text), json!(text));
     }
 }
@@ -356,15 +263,8 @@ fn raw_json_stays_json_and_is_redacted() {
             raw.end()
         }
     }
-    let values = [
-        RawValue("{\"a\":1.50,\"pwd\":\"hunter2\"}"),
-        RawValue("[1"),
-        RawValue("1e400"),
-    ];
-    assert_eq!(
-        to_json(&values, &SMALL).as_str(),
-        "[{\"a\":1.50,\"pwd\":\"[redacted]\"},\"[1\",1e400]"
-    );
+    let values = [RawValue("{\"a\":1.50,\"pwd\":\"hunter2\"}"), RawValue("[1"), RawValue("1e400")];
+    assert_eq!(to_json(&values, &SMALL).as_str(), "[{\"a\":1.50,\"pwd\":\"[redacted]\"},\"[1\",1e400]");
 }
 
 #[test]
@@ -376,15 +276,8 @@ fn arguments_are_written_by_serialize_and_by_debug() {
         }
     }
     let mut object = ObjectWriter::new(&SMALL);
-    object
-        .value("a", &1)
-        .value("api_key", &Panics)
-        .debug("b", &Some("x"))
-        .debug("password", &1);
-    object
-        .debug("c", &Panics)
-        .debug("d", &Huge)
-        .value("bytes", &None::<u8>);
+    object.value("a", &1).value("api_key", &Panics).debug("b", &Some("x")).debug("password", &1);
+    object.debug("c", &Panics).debug("d", &Huge).value("bytes", &None::<u8>);
     let read = parse(&object.finish());
     assert_eq!(read["a"], 1);
     assert_eq!(read["api_key"], "[redacted]");

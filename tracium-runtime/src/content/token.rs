@@ -38,10 +38,7 @@ pub(super) struct Tokens<'a> {
 impl<'a> Tokens<'a> {
     /// From the beginning of `text`.
     pub(super) fn new(text: &'a str) -> Self {
-        Self {
-            bytes: text.as_bytes(),
-            at: 0,
-        }
+        Self { bytes: text.as_bytes(), at: 0 }
     }
 
     /// The end of the string that begins at `start`, and whether it holds an escape. Control characters are let
@@ -75,10 +72,7 @@ impl<'a> Tokens<'a> {
             .unwrap_or(rest.len());
         let word = &rest[..len];
         let known = matches!(word, b"true" | b"false" | b"null") || is_number(word);
-        (
-            if known { Kind::Scalar } else { Kind::Bad },
-            start + len.max(1),
-        )
+        (if known { Kind::Scalar } else { Kind::Bad }, start + len.max(1))
     }
 }
 
@@ -115,20 +109,12 @@ fn next_quote(bytes: &[u8], from: usize) -> usize {
         }
         at += block.len();
     }
-    bytes[at..]
-        .iter()
-        .position(|&byte| stops(byte))
-        .map_or(bytes.len(), |found| at + found)
+    bytes[at..].iter().position(|&byte| stops(byte)).map_or(bytes.len(), |found| at + found)
 }
 
 /// True for a number by JSON's grammar.
 fn is_number(word: &[u8]) -> bool {
-    let digits = |bytes: &[u8]| {
-        bytes
-            .iter()
-            .take_while(|byte| byte.is_ascii_digit())
-            .count()
-    };
+    let digits = |bytes: &[u8]| bytes.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let mut rest = word.strip_prefix(b"-").unwrap_or(word);
     let whole = digits(rest);
     if whole == 0 || (whole > 1 && rest[0] == b'0') {
@@ -143,11 +129,7 @@ fn is_number(word: &[u8]) -> bool {
         rest = &fraction[count..];
     }
     if let [b'e' | b'E', exponent @ ..] = rest {
-        let exponent = if let [b'+' | b'-', digits @ ..] = exponent {
-            digits
-        } else {
-            exponent
-        };
+        let exponent = if let [b'+' | b'-', digits @ ..] = exponent { digits } else { exponent };
         let count = digits(exponent);
         return count > 0 && count == exponent.len();
     }
@@ -161,9 +143,7 @@ mod tests {
     #[test]
     fn tokens_carry_their_place() {
         let text = " {\"a\\n\": [1.5e-3, true]}";
-        let found: Vec<_> = Tokens::new(text)
-            .map(|t| (t.kind, &text[t.start..t.end]))
-            .collect();
+        let found: Vec<_> = Tokens::new(text).map(|t| (t.kind, &text[t.start..t.end])).collect();
         assert_eq!(
             found,
             [

@@ -17,10 +17,7 @@ pub(super) fn url(edits: &mut Edits<'_>, at: usize, queries: bool) -> Option<usi
     }
     let host = at + b"://".len();
     let rest = &bytes[host..bytes.len().min(host + LONGEST_AUTHORITY)];
-    let authority = rest
-        .iter()
-        .position(|&byte| ends_authority(byte))
-        .unwrap_or(rest.len());
+    let authority = rest.iter().position(|&byte| ends_authority(byte)).unwrap_or(rest.len());
     let mut end = host;
     if let Some(user) = rest[..authority].iter().rposition(|&byte| byte == b'@') {
         end = host + user;
@@ -33,10 +30,7 @@ pub(super) fn url(edits: &mut Edits<'_>, at: usize, queries: bool) -> Option<usi
         let query = path.iter().position(|&byte| byte == b'?' || ends_url(byte));
         if let Some(query) = query.filter(|&at| path[at] == b'?') {
             let rest = &bytes[host + query + 1..];
-            let len = rest
-                .iter()
-                .position(|&byte| ends_url(byte))
-                .unwrap_or(rest.len());
+            let len = rest.iter().position(|&byte| ends_url(byte)).unwrap_or(rest.len());
             let start = host + query + 1;
             if len > 0 {
                 edits.replace(start, start + len, "[redacted]");
@@ -50,28 +44,17 @@ pub(super) fn url(edits: &mut Edits<'_>, at: usize, queries: bool) -> Option<usi
 /// True when the scheme before `://` is http or https.
 fn is_http(before: &[u8]) -> bool {
     let ends = |scheme: &[u8]| {
-        before
-            .len()
-            .checked_sub(scheme.len())
-            .is_some_and(|at| before[at..].eq_ignore_ascii_case(scheme))
+        before.len().checked_sub(scheme.len()).is_some_and(|at| before[at..].eq_ignore_ascii_case(scheme))
     };
     ends(b"http") || ends(b"https")
 }
 
 /// True for what cannot be in a URL within a text.
 const fn ends_url(byte: u8) -> bool {
-    byte <= b' '
-        || matches!(
-            byte,
-            b'"' | b'\'' | b'<' | b'>' | b'`' | b')' | b'}' | b']' | b'\\' | b'|' | 0x7f
-        )
+    byte <= b' ' || matches!(byte, b'"' | b'\'' | b'<' | b'>' | b'`' | b')' | b'}' | b']' | b'\\' | b'|' | 0x7f)
 }
 
 /// True for what ends a URL's host.
 const fn ends_authority(byte: u8) -> bool {
-    byte <= b' '
-        || matches!(
-            byte,
-            b'/' | b'?' | b'#' | b'"' | b'\'' | b'<' | b'>' | b'`' | b'\\' | b'|' | 0x7f
-        )
+    byte <= b' ' || matches!(byte, b'/' | b'?' | b'#' | b'"' | b'\'' | b'<' | b'>' | b'`' | b'\\' | b'|' | 0x7f)
 }

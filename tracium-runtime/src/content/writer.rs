@@ -66,11 +66,7 @@ pub(super) struct Bounded {
 impl Bounded {
     /// Keeps up to `limit` bytes.
     pub(super) fn new(limit: usize) -> Self {
-        Self {
-            text: String::new(),
-            overflow: false,
-            limit,
-        }
+        Self { text: String::new(), overflow: false, limit }
     }
 }
 
@@ -82,11 +78,7 @@ impl fmt::Write for Bounded {
         let kept = floor_boundary(s, self.limit - self.text.len());
         self.text.push_str(&s[..kept]);
         self.overflow = kept < s.len();
-        if self.overflow {
-            Err(fmt::Error)
-        } else {
-            Ok(())
-        }
+        if self.overflow { Err(fmt::Error) } else { Ok(()) }
     }
 }
 
@@ -150,13 +142,7 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn new(limits: &Limits) -> Self {
         let out = String::with_capacity(limits.total_bytes.min(256));
-        Self {
-            out,
-            limits: *limits,
-            open: Vec::new(),
-            frames: 0,
-            full: false,
-        }
+        Self { out, limits: *limits, open: Vec::new(), frames: 0, full: false }
     }
 
     /// Closes what is open.
@@ -220,10 +206,7 @@ impl Writer {
 
     /// Says that a value could not be written, and why.
     pub(super) fn not_serializable(&mut self, message: &str) {
-        let note = format!(
-            "[not serializable: {}]",
-            scrub_text(message, LONGEST_MESSAGE)
-        );
+        let note = format!("[not serializable: {}]", scrub_text(message, LONGEST_MESSAGE));
         self.cut_text(&note, Some(0));
     }
 
@@ -234,9 +217,7 @@ impl Writer {
 
     /// Bytes left for content.
     fn room(&self) -> usize {
-        self.limits
-            .total_bytes
-            .saturating_sub(self.out.len() + (self.open.len() + 1) * RESERVE)
+        self.limits.total_bytes.saturating_sub(self.out.len() + (self.open.len() + 1) * RESERVE)
     }
 
     /// How many open brackets there are.
@@ -250,12 +231,7 @@ impl Writer {
             return Err(Error::Deep);
         }
         self.out.push(if object { '{' } else { '[' });
-        self.open.push(Level {
-            object,
-            declared,
-            seen: 0,
-            stopped: false,
-        });
+        self.open.push(Level { object, declared, seen: 0, stopped: false });
         Ok(())
     }
 
@@ -281,9 +257,7 @@ impl Writer {
     pub(super) fn close_to(&mut self, depth: usize) {
         while self.open.len() > depth {
             let Some(level) = self.open.pop() else { return };
-            let left = level
-                .declared
-                .map(|declared| declared.saturating_sub(level.seen));
+            let left = level.declared.map(|declared| declared.saturating_sub(level.seen));
             if self.full && (level.stopped || left.is_some_and(|left| left > 0)) {
                 if level.seen > 0 {
                     self.out.push(',');
@@ -292,8 +266,7 @@ impl Writer {
                     Some(left) if left > 0 => format!("[{left} more cut]"),
                     _ => "[more cut]".to_owned(),
                 };
-                self.out
-                    .push_str(if level.object { "\"…\":\"" } else { "\"…" });
+                self.out.push_str(if level.object { "\"…\":\"" } else { "\"…" });
                 self.out.push_str(&note);
                 self.out.push('"');
             }
@@ -303,10 +276,7 @@ impl Writer {
 
     /// Writes a key and its colon, after `begin_item`.
     pub(super) fn key(&mut self, key: &str) -> KeyClass {
-        let class = KeyClass {
-            sensitive: is_sensitive(key),
-            role: KeyRole::of(key),
-        };
+        let class = KeyClass { sensitive: is_sensitive(key), role: KeyRole::of(key) };
         let limit = LONGEST_KEY.min(self.room().saturating_sub(96).max(32));
         let edited = secrets::redact(key, limit, false);
         let left = key.len() - edited.consumed;
@@ -330,12 +300,7 @@ impl Writer {
 
     /// A buffer for formatting a string here. It has a little more room than is kept, lest half a secret remain.
     pub(super) fn bounded(&self) -> Bounded {
-        Bounded::new(
-            self.limits
-                .string_bytes
-                .min(self.room())
-                .saturating_add(1024),
-        )
+        Bounded::new(self.limits.string_bytes.min(self.room()).saturating_add(1024))
     }
 
     /// Writes clean text of which `left` bytes (`None`: nobody knows how many) were cut before.
@@ -367,8 +332,7 @@ pub(super) fn panic_message(payload: Box<dyn Any + Send>) -> String {
     };
     let note = format!(
         "panicked: {}",
-        message.map_or("no message", |text| &text
-            [..floor_boundary(text, 4 * LONGEST_MESSAGE)])
+        message.map_or("no message", |text| &text[..floor_boundary(text, 4 * LONGEST_MESSAGE)])
     );
     let _dropped = catch_unwind(AssertUnwindSafe(|| drop(payload)));
     note

@@ -7,9 +7,9 @@ use std::task::{Context as Waker, Poll};
 
 use pin_project_lite::pin_project;
 
-use super::slot::{self, Entered};
 use super::Scope;
 use super::scope::Level;
+use super::slot::{self, Entered};
 use crate::panics;
 use crate::trace::details::Error;
 use crate::trace::{SpanMeta, TenantMeta, TraceMeta};
@@ -172,7 +172,11 @@ pub fn scoped<A: Attribute, F: Future, O: FnOnce(&F::Output)>(
     scoped_in(Annotated(PhantomData), future, observe)
 }
 
-pub(crate) fn scoped_in<B: Begin, F: Future, O: FnOnce(&F::Output)>(begin: B, future: F, observe: O) -> Scoped<B, F, O> {
+pub(crate) fn scoped_in<B: Begin, F: Future, O: FnOnce(&F::Output)>(
+    begin: B,
+    future: F,
+    observe: O,
+) -> Scoped<B, F, O> {
     Scoped { inner: Some(future), observe: Some(observe), state: State::New(begin) }
 }
 

@@ -17,8 +17,8 @@ use std::fmt;
 pub use self::adapt::{ContextExt, InContext};
 pub use self::attribute::{Annotated, Attribute, Begin, Guard, Scoped, enter, run, scoped};
 pub(crate) use self::attribute::{Begun, run_begun, scoped_in};
-pub use self::capture::InputCapture;
 pub use self::block_on::block_on;
+pub use self::capture::InputCapture;
 pub(crate) use self::scope::{Scope, SpanRef, current};
 #[cfg(feature = "tokio")]
 pub use self::tasks::{spawn, spawn_blocking, spawn_local};

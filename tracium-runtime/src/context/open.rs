@@ -10,8 +10,8 @@ use crate::probe::CaptureValue;
 use crate::tenant::{ResolveTenant, TenantError, TenantId};
 use crate::trace::details::{SpanDetails, put};
 use crate::trace::handle::named;
-use crate::{SpanId, notice};
 use crate::trace::{OpenSpan, Relation, SpanMeta, TenantMeta, TraceCore, TraceMeta, TraceSpec};
+use crate::{SpanId, notice};
 
 /// What a trace is opened with, beyond the constant part; filled by the attributes.
 #[derive(Debug, Default)]

@@ -81,7 +81,13 @@ impl<'de> Visitor<'de> for Payload {
     }
 }
 
-fn id<'de, A: MapAccess<'de>, T>(map: &mut A, field: &'static str, parse: fn(&str) -> Option<T>) -> Result<Option<T>, A::Error> {
+fn id<'de, A: MapAccess<'de>, T>(
+    map: &mut A,
+    field: &'static str,
+    parse: fn(&str) -> Option<T>,
+) -> Result<Option<T>, A::Error> {
     let Some(text) = map.next_value::<Option<String>>()? else { return Ok(None) };
-    parse(&text).map(Some).ok_or_else(|| de::Error::custom(format_args!("`{field}` of a tracium context is no id: {text:?}")))
+    parse(&text)
+        .map(Some)
+        .ok_or_else(|| de::Error::custom(format_args!("`{field}` of a tracium context is no id: {text:?}")))
 }

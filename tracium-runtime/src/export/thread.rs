@@ -38,10 +38,10 @@ impl Handle {
         let (commands, receiver) = mpsc::unbounded_channel();
         let totals = Arc::new(Mutex::new(Totals::default()));
         let pipeline = Pipeline::new(Arc::clone(&collector), exporter, Arc::clone(&totals));
-        let spawned = thread::Builder::new().name("tracium-export".to_owned()).spawn(move || {
-            match runtime() {
-                Ok(runtime) => runtime.block_on(pipeline.run(receiver)),
-                Err(error) => tracing::error!(target: "tracium", %error, "the export thread has no runtime; nothing is exported"),
+        let spawned = thread::Builder::new().name("tracium-export".to_owned()).spawn(move || match runtime() {
+            Ok(runtime) => runtime.block_on(pipeline.run(receiver)),
+            Err(error) => {
+                tracing::error!(target: "tracium", %error, "the export thread has no runtime; nothing is exported")
             }
         });
         if let Err(error) = spawned {

@@ -60,7 +60,11 @@ impl Totals {
         let model = span.model().map(str::to_owned).or_else(|| trace.model());
         let key = (span.record.tenant.clone(), model);
         let row = if self.rows.len() < MOST || self.rows.contains_key(&key) {
-            self.rows.entry(key.clone()).or_insert_with(|| TenantUsage { tenant: key.0, model: key.1, ..TenantUsage::default() })
+            self.rows.entry(key.clone()).or_insert_with(|| TenantUsage {
+                tenant: key.0,
+                model: key.1,
+                ..TenantUsage::default()
+            })
         } else {
             &mut self.others
         };

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::SpanRecord;
 use crate::content::Json;
-use crate::trace::details::{Error, SpanDetails};
 use crate::trace::TokenUsage;
+use crate::trace::details::{Error, SpanDetails};
 
 /// A span and its details, read as one.
 #[derive(Clone, Copy, Debug)]

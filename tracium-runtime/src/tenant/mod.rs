@@ -186,10 +186,9 @@ impl fmt::Display for TenantError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("a tenant id is empty; it must have 1 to 255 characters"),
-            Self::TooLong { chars } => write!(
-                f,
-                "a tenant id has {chars} characters; the limit is 255, and ids are never cut"
-            ),
+            Self::TooLong { chars } => {
+                write!(f, "a tenant id has {chars} characters; the limit is 255, and ids are never cut")
+            }
             Self::ControlCharacter { character, position } => write!(
                 f,
                 "a tenant id has the control character {character:?} at position {position}; control characters are not allowed"

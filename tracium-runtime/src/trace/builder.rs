@@ -28,7 +28,11 @@ static SPAN: SpanMeta = SpanMeta::new("span", "span", "start_span");
 /// ```
 pub fn start_trace(agent: impl Into<String>) -> TraceBuilder {
     let agent: String = agent.into();
-    TraceBuilder { spec: TraceSpec { agent: Some(agent.into()), ..TraceSpec::default() }, tenant: None, new_trace: false }
+    TraceBuilder {
+        spec: TraceSpec { agent: Some(agent.into()), ..TraceSpec::default() },
+        tenant: None,
+        new_trace: false,
+    }
 }
 
 /// A span of `kind`, named `name`, for code without attributes. Outside any trace it does nothing.
@@ -159,6 +163,7 @@ impl Begin for TraceBuilder {
     fn begin(self) -> Begun {
         let mut scope = Box::new(Scope::child());
         if let Some((trace, open)) = self.open_in(&mut scope.context) {
+            scope.fresh = (open.id == trace.root).then(|| Arc::clone(&trace));
             scope.hold(&trace, open);
         }
         Begun(Some(scope))
@@ -272,16 +277,18 @@ pub struct OwnedSpan {
     open: Option<OpenSpan>,
     handle: SpanHandle,
     context: Context,
+    /// The thread was panicking when it opened: that panic is not its own.
+    panicking: bool,
 }
 
 impl OwnedSpan {
     fn new(opened: Option<(Arc<TraceCore>, OpenSpan)>, mut context: Context) -> Self {
         let Some((trace, open)) = opened else {
-            return Self { open: None, handle: SpanHandle::default(), context };
+            return Self { open: None, handle: SpanHandle::default(), context, panicking: false };
         };
         let handle = SpanHandle::new(&trace, open.id, context.tenant.as_ref());
         context.span = Some(SpanRef { trace, id: open.id, depth: open.depth });
-        Self { open: Some(open), handle, context }
+        Self { open: Some(open), handle, context, panicking: std::thread::panicking() }
     }
 
     /// The context of work under this span.
@@ -303,7 +310,8 @@ impl Deref for OwnedSpan {
 impl Drop for OwnedSpan {
     fn drop(&mut self) {
         if let (Some(open), Some(span)) = (self.open.take(), &self.context.span) {
-            open.close(&span.trace, std::thread::panicking().then(|| Box::new(panics::last())));
+            let panicked = !self.panicking && std::thread::panicking();
+            open.close(&span.trace, panicked.then(|| Box::new(panics::last())));
         }
     }
 }

@@ -104,7 +104,14 @@ impl TraceCore {
     }
 
     /// The trace of a context that came from another process.
-    pub(crate) fn remote(id: TraceId, external_id: Option<Box<str>>, agent: Option<Box<str>>, tenant: Option<TenantId>, parent: SpanId, sink: Sink) -> Arc<Self> {
+    pub(crate) fn remote(
+        id: TraceId,
+        external_id: Option<Box<str>>,
+        agent: Option<Box<str>>,
+        tenant: Option<TenantId>,
+        parent: SpanId,
+        sink: Sink,
+    ) -> Arc<Self> {
         static REMOTE: TraceMeta = TraceMeta::new("remote", "remote");
         let core = Arc::new(Self {
             key: next_key(),
@@ -163,7 +170,13 @@ impl TraceCore {
 
     /// Opens a span; its tenant is one that belongs into this trace.
     #[inline]
-    pub(crate) fn open_span(&self, meta: &'static SpanMeta, parent: SpanId, depth: u32, tenant: TenantMark) -> OpenSpan {
+    pub(crate) fn open_span(
+        &self,
+        meta: &'static SpanMeta,
+        parent: SpanId,
+        depth: u32,
+        tenant: TenantMark,
+    ) -> OpenSpan {
         let id = SpanId::random();
         let beginning = Beginning { meta, parent, started: Timestamp::now() };
         let (ticket, beginning) = self.sink.span_opened(self, id, beginning, depth, tenant);
@@ -171,7 +184,14 @@ impl TraceCore {
     }
 
     /// Opens a span of a tenant of its own in this trace of none.
-    pub(crate) fn open_span_of(&self, meta: &'static SpanMeta, parent: SpanId, depth: u32, tenant: TenantId) -> OpenSpan {
+    pub(crate) fn open_span_of(
+        &self,
+        meta: &'static SpanMeta,
+        parent: SpanId,
+        depth: u32,
+        tenant: TenantId,
+    ) -> OpenSpan {
+        self.state().carries = true;
         let open = self.open_span(meta, parent, depth, TenantMark::Own);
         self.with_span(open.id, |details| details.tenant = Some(tenant));
         open
@@ -186,14 +206,15 @@ impl TraceCore {
         self.state().tenant.clone()
     }
 
-    /// Names the trace after `tenant`, which works until the backend has heard of it.
+    /// Names the trace after `tenant`, which works until the backend has heard of it, or a span of another is in it.
     pub(crate) fn try_name(&self, tenant: Option<&TenantId>) -> bool {
         let mut state = self.state();
-        if !state.announced {
+        let may = !state.announced && !state.carries;
+        if may {
             state.tenant = tenant.cloned();
             self.named.fetch_add(1, Ordering::Release);
         }
-        !state.announced
+        may
     }
 
     /// The call that opened the trace was refused: it leaves no trace, unless the backend has heard of it.
@@ -270,8 +291,7 @@ impl TraceCore {
     }
 
     pub(crate) fn has_error(&self, span: SpanId) -> bool {
-        self.has_records()
-            && self.state().spans.get(&span).is_some_and(|details| details.error.is_some())
+        self.has_records() && self.state().spans.get(&span).is_some_and(|details| details.error.is_some())
     }
 
     /// Notes why `span` failed; the first reason stays.

@@ -51,6 +51,8 @@ pub(crate) struct TraceState {
     pub(crate) tenant: Option<TenantId>,
     /// The exporter has told the backend of the trace: its tenant holds from now on.
     pub(crate) announced: bool,
+    /// Spans of tenants of their own are in it: it can be none of any one's.
+    pub(crate) carries: bool,
     /// Opened, then refused by its tenant scope: it never was.
     pub(crate) discarded: bool,
     pub(crate) trace: TraceDetails,

@@ -226,7 +226,12 @@ mod tests {
         }
 
         fn trace(&self) -> Arc<Tracked> {
-            Tracked::new(TraceCore::open(&BOT, TraceSpec::default(), None, Sink::Collector(Arc::clone(&self.collector))))
+            Tracked::new(TraceCore::open(
+                &BOT,
+                TraceSpec::default(),
+                None,
+                Sink::Collector(Arc::clone(&self.collector)),
+            ))
         }
 
         fn remote(&self) -> Arc<Tracked> {

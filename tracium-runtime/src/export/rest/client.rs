@@ -27,7 +27,11 @@ pub(super) struct Request {
 /// What came back.
 #[derive(Debug)]
 pub(super) enum Reply {
-    Answer { status: u16, retry_after: Option<Duration>, body: Body },
+    Answer {
+        status: u16,
+        retry_after: Option<Duration>,
+        body: Body,
+    },
     /// No answer, and why.
     Nothing(String),
 }
@@ -67,7 +71,10 @@ impl Client {
         key.set_sensitive(true);
         let mut headers = HeaderMap::new();
         headers.insert(HeaderName::from_static("x-api-key"), key);
-        headers.insert(HeaderName::from_static("x-tracium-sdk-version"), HeaderValue::from_static(env!("CARGO_PKG_VERSION")));
+        headers.insert(
+            HeaderName::from_static("x-tracium-sdk-version"),
+            HeaderValue::from_static(env!("CARGO_PKG_VERSION")),
+        );
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let mut builder = reqwest::Client::builder()
             .default_headers(headers)
@@ -79,11 +86,13 @@ impl Client {
             .timeout(endpoint.request_timeout)
             .pool_idle_timeout(Duration::from_secs(30));
         if let Some(url) = &endpoint.proxy {
-            let proxy = Proxy::all(url).map_err(|error| failed(format!("`proxy`: {}", scrub_text(&error.to_string(), 500))))?;
+            let proxy =
+                Proxy::all(url).map_err(|error| failed(format!("`proxy`: {}", scrub_text(&error.to_string(), 500))))?;
             builder = builder.proxy(proxy.no_proxy(NoProxy::from_string("localhost,127.0.0.0/8,::1")));
         }
         for pem in &endpoint.root_certificates {
-            let certificate = Certificate::from_pem(pem).map_err(|error| failed(format!("`root_certificate`: {error}")))?;
+            let certificate =
+                Certificate::from_pem(pem).map_err(|error| failed(format!("`root_certificate`: {error}")))?;
             builder = builder.add_root_certificate(certificate);
         }
         let http = builder.build().map_err(|error| failed(error.to_string()))?;

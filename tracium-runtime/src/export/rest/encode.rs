@@ -58,7 +58,8 @@ impl Encoder {
         let state = lane.trace.state();
         let trace = &state.trace;
         let of_trace = !trace.metadata.is_empty() || trace.session.is_some() || trace.user.is_some();
-        let recorded = lane.end.as_ref().and_then(|end| end.details.as_ref()).or_else(|| state.spans.get(&lane.trace.root));
+        let recorded =
+            lane.end.as_ref().and_then(|end| end.details.as_ref()).or_else(|| state.spans.get(&lane.trace.root));
         !lane.trace.remote
             && (of_trace
                 || recorded.is_some_and(|details| {
@@ -112,18 +113,27 @@ impl Encoder {
         out
     }
 
-    fn span(&self, out: &mut Vec<u8>, lane: &Lane, record: &SpanRecord, details: Option<&crate::trace::details::SpanDetails>) {
+    fn span(
+        &self,
+        out: &mut Vec<u8>,
+        lane: &Lane,
+        record: &SpanRecord,
+        details: Option<&crate::trace::details::SpanDetails>,
+    ) {
         let trace = &lane.trace;
         let view = View::new(record, details);
         let is_root = record.id == trace.root && !trace.remote;
         let mut body = Object::new(out);
         body.text("id", &record.id.to_uuid(trace.id));
         body.text("span_type", cut(view.kind(), 128));
-        body.text("status", match (record.ended, record.status) {
-            (None, _) => "in_progress",
-            (Some(_), Status::Completed) => "completed",
-            (Some(_), Status::Failed) => "failed",
-        });
+        body.text(
+            "status",
+            match (record.ended, record.status) {
+                (None, _) => "in_progress",
+                (Some(_), Status::Completed) => "completed",
+                (Some(_), Status::Failed) => "failed",
+            },
+        );
         body.text("started_at", &rfc3339(record.started.unix_nanos()));
         if let (Some(ended), Some(duration)) = (record.ended, view.duration()) {
             body.text("completed_at", &rfc3339(ended.unix_nanos()));
@@ -131,7 +141,10 @@ impl Encoder {
         }
         body.text("name", cut(view.name(), 512));
         // Where no root is sent, its children are the outermost.
-        body.number("depth_level", u64::from(if lane.has_root { record.depth } else { record.depth.saturating_sub(1) }));
+        body.number(
+            "depth_level",
+            u64::from(if lane.has_root { record.depth } else { record.depth.saturating_sub(1) }),
+        );
         if self.extras {
             self.extras_of(&mut body, lane, view, is_root);
         }
@@ -155,7 +168,8 @@ impl Encoder {
     /// What the published clients leave out: the parent, tags and metadata.
     fn extras_of(&self, body: &mut Object<'_>, lane: &Lane, view: View<'_>, is_root: bool) {
         let (record, trace) = (view.record, &lane.trace);
-        let parent: Option<SpanId> = (!is_root && (record.parent != trace.root || lane.has_root || trace.remote)).then_some(record.parent);
+        let parent: Option<SpanId> =
+            (!is_root && (record.parent != trace.root || lane.has_root || trace.remote)).then_some(record.parent);
         body.some_text("parent_span_id", parent.map(|parent| parent.to_uuid(trace.id)).as_deref());
         if is_root {
             tags(body, trace);
@@ -210,7 +224,10 @@ impl Encoder {
             "complete"
         };
         body.some_text("model", lane.summary.models().as_deref());
-        body.some_text("system_prompt", lane.summary.system_prompts().map(|prompt| self.text("input", &prompt)).as_deref());
+        body.some_text(
+            "system_prompt",
+            lane.summary.system_prompts().map(|prompt| self.text("input", &prompt)).as_deref(),
+        );
         if !lane.summary.steps.is_empty() {
             let mut steps = Vec::new();
             for step in &lane.summary.steps {
@@ -259,14 +276,13 @@ impl Encoder {
     }
 }
 
-
-
 /// The trace's tags: the constant ones, those that were added, and the one that names its function.
 fn tags(body: &mut Object<'_>, trace: &TraceCore) {
     let state = trace.state();
     let function = trace.meta.span.function;
     let auto = (!function.is_empty()).then(|| format!("@trace:{function}"));
-    let all = trace.meta.span.tags.iter().copied().chain(state.trace.tags.iter().map(|tag| &**tag)).chain(auto.as_deref());
+    let all =
+        trace.meta.span.tags.iter().copied().chain(state.trace.tags.iter().map(|tag| &**tag)).chain(auto.as_deref());
     let tags = unique_tags(all);
     if !tags.is_empty() {
         body.texts("tags", &tags);

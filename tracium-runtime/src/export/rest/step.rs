@@ -29,7 +29,8 @@ pub(super) fn next(lane: &mut Lane, encoder: &Encoder) -> Option<Request> {
             (None, None) => lane.trace.tenant(),
         };
         let count = lane.spans.iter().take(lane.batch).take_while(|span| span.record.tenant == tenant).count();
-        lane.root_flies = root && count == lane.spans.len() && tenant == lane.trace.tenant() && (count == 0 || !lane.root_alone);
+        lane.root_flies =
+            root && count == lane.spans.len() && tenant == lane.trace.tenant() && (count == 0 || !lane.root_alone);
         let (open, rest) = std::mem::take(&mut lane.open).into_iter().partition(|span| span.tenant == tenant);
         lane.open = rest;
         lane.sent = count;

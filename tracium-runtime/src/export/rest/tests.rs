@@ -57,7 +57,11 @@ impl Export {
     /// The accounting, with the identity that must hold once nobody emits.
     fn at_rest(&self) -> Stats {
         let stats = self.stats();
-        assert_eq!(stats.emitted + stats.recovered, stats.acknowledged + stats.dropped + stats.queued + stats.spooled, "{stats:?}");
+        assert_eq!(
+            stats.emitted + stats.recovered,
+            stats.acknowledged + stats.dropped + stats.queued + stats.spooled,
+            "{stats:?}"
+        );
         stats
     }
 }
@@ -79,7 +83,9 @@ fn trace(spans: usize) {
 /// A server that answers the first requests from `script`, and then as one that is well.
 fn scripted(script: Vec<Response>) -> Server {
     let next = AtomicUsize::new(0);
-    Server::start(move |request| script.get(next.fetch_add(1, Ordering::Relaxed)).cloned().unwrap_or_else(|| accept(request)))
+    Server::start(move |request| {
+        script.get(next.fetch_add(1, Ordering::Relaxed)).cloned().unwrap_or_else(|| accept(request))
+    })
 }
 
 fn of(request: &Request) -> &str {
@@ -122,7 +128,10 @@ fn a_500_is_tried_a_bounded_time_and_then_counted() {
 
 #[test]
 fn a_refusal_is_counted_at_once_and_costs_only_its_own_trace() {
-    let server = Server::start(|request| if request.body["agent_name"] == "bad" { Response::status(400) } else { accept(request) });
+    let server =
+        Server::start(
+            |request| if request.body["agent_name"] == "bad" { Response::status(400) } else { accept(request) },
+        );
     let export = Export::to(&server.url());
     start_trace("bad").run(|| start_span("tool", "lost").run(|| ()));
     trace(1);
@@ -152,7 +161,11 @@ fn an_extra_never_costs_a_span() {
         assert_eq!(stats.dropped, 0, "{stats:?}");
     }
     let calls: Vec<_> = server.requests().iter().map(|request| of(request).to_owned()).collect();
-    assert_eq!(calls, ["traces", "spans", "spans", "complete", "traces", "spans", "complete"], "refused once, then left out");
+    assert_eq!(
+        calls,
+        ["traces", "spans", "spans", "complete", "traces", "spans", "complete"],
+        "refused once, then left out"
+    );
 }
 
 #[test]
@@ -252,7 +265,11 @@ fn values_that_do_not_fit_into_memory_are_replaced_by_a_note() {
         });
     });
     let stats = export.flush();
-    assert_eq!((stats.acknowledged, stats.dropped, stats.buffered_bytes, stats.buffered_records), (2, 0, 0, 0), "{stats:?}");
+    assert_eq!(
+        (stats.acknowledged, stats.dropped, stats.buffered_bytes, stats.buffered_records),
+        (2, 0, 0, 0),
+        "{stats:?}"
+    );
     assert!(server.spans("bot")[0]["input"].as_str().unwrap().contains("buffers full"));
 }
 
