@@ -59,7 +59,8 @@ fn annotated_program() {
 
 #[test]
 fn each_bad_setting_is_an_error_that_says_which_variable_and_what_to_do() {
-    let cases: [(&[(&str, &str)], &[&str]); 5] = [
+    type Case<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str]);
+    let cases: [Case<'_>; 5] = [
         (&[("TRACIUM_EXPORTER", "rest")], &["TRACIUM_API_KEY", "set it"]),
         (&[("TRACIUM_API_KEY", "k"), ("TRACIUM_BASE_URL", "::")], &["TRACIUM_BASE_URL", "https://api.tracium.ai"]),
         (

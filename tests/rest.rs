@@ -118,7 +118,7 @@ fn late_spans_follow_the_end_of_their_trace() {
 #[test]
 fn a_root_span_is_sent_where_the_trace_carries_what_only_a_span_can() {
     let server = backend();
-    #[tracium::trace(agent = "rooted", session = "s-1", metadata(plan = "gold"), capture(question))]
+    #[tracium::trace(agent = "rooted", session = "s-1", metadata(plan = "gold", api_key = question), capture(question))]
     fn run(question: &str) {
         step(1);
         current_trace().set_summary("done").add_tags(["VIP", "vip"]);
@@ -131,7 +131,7 @@ fn a_root_span_is_sent_where_the_trace_carries_what_only_a_span_can() {
     let root = spans.iter().find(|span| span["span_type"] == "agent").unwrap();
     let child = spans.iter().find(|span| span["span_type"] == "tool").unwrap();
     assert_eq!(root["input"], json!({"question": "who is J. D.?"}), "masked before it leaves");
-    assert_eq!(root["metadata"], json!({"plan": "gold", "session_id": "s-1"}));
+    assert_eq!(root["metadata"], json!({"plan": "gold", "api_key": "[redacted]", "session_id": "s-1"}));
     assert_eq!(root["depth_level"], 0);
     assert_eq!(child["depth_level"], 1);
     assert_eq!(child["parent_span_id"], root["id"]);

@@ -186,3 +186,56 @@ fn the_first_act_of_a_trace_names_it_and_the_second_opens_its_own() {
         assert_eq!(trace.tenant, span.tenant);
     }
 }
+
+/// A trace of its own tenant whose first act is the scope of another function.
+#[tracium::trace(agent = "asks", capture(secret))]
+#[tracium::tenant_scope(from = "acme")]
+fn asks(secret: &str, first: fn() -> Option<String>) -> Option<String> {
+    let _ = secret;
+    first()
+}
+
+#[tracium::tenant_scope(from = "acme")]
+#[tracium::trace(agent = "asks", capture(secret))]
+fn asks_the_other_way_round(secret: &str, first: fn() -> Option<String>) -> Option<String> {
+    let _ = secret;
+    first()
+}
+
+#[tracium::trace(agent = "asks", tenant = "acme")]
+fn asks_with_a_tenant(secret: &str, first: fn() -> Option<String>) -> Option<String> {
+    tracium::current_span().record_input(secret);
+    first()
+}
+
+#[tracium::trace(agent = "asks")]
+fn asks_and_sets(secret: &str, first: fn() -> Option<String>) -> Option<String> {
+    tracium::set_tenant("acme").unwrap();
+    tracium::current_span().record_input(secret);
+    first()
+}
+
+#[test]
+fn a_trace_of_one_tenant_never_takes_the_name_of_a_scope_that_it_calls_first() {
+    for call in [asks, asks_the_other_way_round, asks_with_a_tenant, asks_and_sets] {
+        let recorder = Recorder::install();
+        assert_eq!(call("of acme", || scoped("globex")).as_deref(), Some("globex"));
+        let traces = recorder.traces();
+        assert_eq!(traces[0].tenant.as_ref().unwrap(), "acme");
+        assert!(traces[0].input.is_some());
+        let span = &recorder.spans()[0];
+        assert_eq!(span.tenant.as_ref().unwrap(), "globex");
+        assert_ne!(span.trace_id, traces[0].id);
+    }
+}
+
+#[test]
+fn a_trace_that_has_recorded_something_is_not_named_by_the_scope_of_another_function() {
+    let recorder = Recorder::install();
+    tracium::start_trace("asks").run(|| {
+        tracium::current_span().record_input("of nobody");
+        scoped("globex");
+    });
+    assert_eq!(recorder.traces()[0].tenant, None);
+    assert_eq!(recorder.spans()[0].tenant.as_ref().unwrap(), "globex");
+}

@@ -1,6 +1,7 @@
 //! The scenario that was recorded of the published Python client, written with our attributes: the bodies are equal,
 //! apart from ids, times, error texts, and what `rest.md` says that we add.
 
+#[allow(dead_code)]
 #[path = "../support/server.rs"]
 mod server;
 

@@ -64,7 +64,7 @@ use proc_macro::TokenStream;
 /// panic, and an async call that is dropped before its end.
 #[proc_macro_attribute]
 pub fn trace(args: TokenStream, item: TokenStream) -> TokenStream {
-    expand::expand(Kind::Trace, args.into(), item.into()).into()
+    expand::expand(Kind::Trace, &args.into(), &item.into()).into()
 }
 
 /// Makes each call of the function a span: one step of the trace around it. Outside any trace the function just runs.
@@ -108,7 +108,7 @@ pub fn trace(args: TokenStream, item: TokenStream) -> TokenStream {
 /// Nothing is captured unless asked for.
 #[proc_macro_attribute]
 pub fn span(args: TokenStream, item: TokenStream) -> TokenStream {
-    expand::expand(Kind::Span, args.into(), item.into()).into()
+    expand::expand(Kind::Span, &args.into(), &item.into()).into()
 }
 
 /// [`span`](macro@span) with `kind = "llm"`: a call of a model.
@@ -123,7 +123,7 @@ pub fn span(args: TokenStream, item: TokenStream) -> TokenStream {
 /// ```
 #[proc_macro_attribute]
 pub fn llm(args: TokenStream, item: TokenStream) -> TokenStream {
-    expand::expand(Kind::Shorthand("llm"), args.into(), item.into()).into()
+    expand::expand(Kind::Shorthand("llm"), &args.into(), &item.into()).into()
 }
 
 /// [`span`](macro@span) with `kind = "tool"`: something the agent does in the world.
@@ -136,7 +136,7 @@ pub fn llm(args: TokenStream, item: TokenStream) -> TokenStream {
 /// ```
 #[proc_macro_attribute]
 pub fn tool(args: TokenStream, item: TokenStream) -> TokenStream {
-    expand::expand(Kind::Shorthand("tool"), args.into(), item.into()).into()
+    expand::expand(Kind::Shorthand("tool"), &args.into(), &item.into()).into()
 }
 
 /// [`span`](macro@span) with `kind = "retrieval"`: a search for what the model should know.
@@ -149,7 +149,7 @@ pub fn tool(args: TokenStream, item: TokenStream) -> TokenStream {
 /// ```
 #[proc_macro_attribute]
 pub fn retrieval(args: TokenStream, item: TokenStream) -> TokenStream {
-    expand::expand(Kind::Shorthand("retrieval"), args.into(), item.into()).into()
+    expand::expand(Kind::Shorthand("retrieval"), &args.into(), &item.into()).into()
 }
 
 /// Binds a tenant to everything that a call does: its spans, the work it spawns, `current_tenant()`.
@@ -176,7 +176,7 @@ pub fn retrieval(args: TokenStream, item: TokenStream) -> TokenStream {
 /// An invalid id counts as a missing one. An async call takes its tenant when it is first polled.
 #[proc_macro_attribute]
 pub fn tenant_scope(args: TokenStream, item: TokenStream) -> TokenStream {
-    expand::expand(Kind::Tenant, args.into(), item.into()).into()
+    expand::expand(Kind::Tenant, &args.into(), &item.into()).into()
 }
 
 /// Starts the collection from the environment, gives `main` a scope of its own, and flushes when it is over.
@@ -194,7 +194,7 @@ pub fn tenant_scope(args: TokenStream, item: TokenStream) -> TokenStream {
 /// A wrong setting is printed and the program runs without export. Its one option is `crate = path`.
 #[proc_macro_attribute]
 pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
-    main_fn::expand(args.into(), item.into()).into()
+    main_fn::expand(args.into(), &item.into()).into()
 }
 
 /// Leaves a function out of what the attribute on its `impl` block marks; by itself it does nothing.

@@ -10,10 +10,10 @@ use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{Attribute, Expr, Ident, Local, LocalInit, Pat, Stmt};
 
-pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
+pub(crate) fn expand(args: TokenStream, item: &TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let options = Options::parse(Kind::Main, args, &mut errors);
-    let expanded = match classify(&item) {
+    let expanded = match classify(item) {
         Item::Function(function) => {
             check(&function, &mut errors);
             match &function.sig.asyncness {
@@ -44,7 +44,7 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     };
     match expanded {
         Some(expanded) if errors.is_empty() => expanded,
-        _ => errors.beside(&item),
+        _ => errors.beside(item),
     }
 }
 
@@ -164,7 +164,7 @@ fn head(function: &Function) -> (TokenStream, TokenStream) {
 fn edge(value: Option<&syn::Type>, span: Span) -> TokenStream {
     match value {
         None => quote_spanned!(span=> if false { return; }),
-        Some(value) if matches!(value, syn::Type::Infer(_) | syn::Type::Never(_)) => TokenStream::new(),
+        Some(syn::Type::Infer(_) | syn::Type::Never(_)) => TokenStream::new(),
         Some(value) => quote_spanned! {span=>
             #[allow(unreachable_code, clippy::diverging_sub_expression, clippy::let_unit_value)]
             if false {

@@ -83,7 +83,7 @@ pub(crate) fn name_wildcards(sig: &mut Signature) {
                     let ident = Ident::new(&format!("_{at}"), span);
                     let attrs = wild.attrs.clone();
                     let pat = PatIdent { attrs, by_ref: None, mutability: None, ident, subpat: None };
-                    typed.pat = Box::new(Pat::Ident(pat));
+                    *typed.pat = Pat::Ident(pat);
                 }
                 Pat::Wild(_) => {}
                 _ => named_before = true,

@@ -47,10 +47,9 @@ fn peel(ty: &Type) -> &Type {
 /// Whether a value of the type may be a `Result`. An alias may, so that only types that spell something else are out.
 pub(crate) fn may_be_result(ty: Option<&Type>) -> bool {
     match ty.map(peel) {
-        None => false,
         Some(Type::Path(_)) => ty.is_some_and(|ty| !is_primitive(ty)),
         Some(Type::Macro(_) | Type::Verbatim(_) | Type::Infer(_)) => true,
-        Some(_) => false,
+        None | Some(_) => false,
     }
 }
 
@@ -121,6 +120,7 @@ fn boxed(ty: &Type) -> Option<&Type> {
     }
 }
 
+#[allow(clippy::option_option)] // No future; one of an output that is not said; one of this output.
 fn dyn_future(ty: &Type) -> Option<Option<Type>> {
     match peel(ty) {
         Type::TraitObject(object) => future_bound(&object.bounds),
@@ -141,6 +141,7 @@ fn only_type(segment: &PathSegment) -> Option<&Type> {
 }
 
 /// `Some(output)` where one of the bounds is `Future<Output = output>`.
+#[allow(clippy::option_option)] // As above.
 fn future_bound(bounds: &Punctuated<TypeParamBound, Token![+]>) -> Option<Option<Type>> {
     let future = last_segments(bounds).find(|last| last.ident == "Future")?;
     let PathArguments::AngleBracketed(arguments) = &future.arguments else { return Some(None) };

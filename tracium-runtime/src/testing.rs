@@ -308,7 +308,11 @@ impl RecordedTrace {
             workspace: trace.workspace().map(str::to_owned),
             session: text(&state.trace.session),
             user: text(&state.trace.user),
-            tags: view.tags().map(str::to_owned).chain(state.trace.tags.iter().map(|tag| tag.to_string())).collect(),
+            tags: view
+                .tags()
+                .map(str::to_owned)
+                .chain(state.trace.tags.iter().map(std::string::ToString::to_string))
+                .collect(),
             metadata: metadata.iter().map(|(key, json)| (key.to_string(), value(json))).collect(),
             summary: text(&state.trace.summary),
             root_id: trace.root,

@@ -93,10 +93,10 @@ fn value(key: &Ident, input: ParseStream<'_>, errors: &mut Errors) -> Value {
             Value::Expr,
         );
     }
-    if input.peek(syn::token::Paren) {
-        if let Ok(TokenTree::Group(group)) = input.parse::<TokenTree>() {
-            return Value::List(group.stream());
-        }
+    if input.peek(syn::token::Paren)
+        && let Ok(TokenTree::Group(group)) = input.parse::<TokenTree>()
+    {
+        return Value::List(group.stream());
     }
     Value::None
 }
@@ -147,10 +147,8 @@ fn find(tokens: TokenStream, wanted: &dyn Fn(Option<char>, &str) -> bool) -> Opt
         match &token {
             TokenTree::Group(group) => {
                 let nested = in_async && group.delimiter() == Delimiter::Brace;
-                if !nested {
-                    if let Some(found) = find(group.stream(), wanted) {
-                        return Some(found);
-                    }
+                if !nested && let Some(found) = find(group.stream(), wanted) {
+                    return Some(found);
                 }
                 in_async = false;
                 before = None;

@@ -20,6 +20,7 @@ pub(crate) enum Kind {
 }
 
 /// A text that is known while compiling, or an expression for one.
+#[allow(clippy::large_enum_variant)] // A handful an attribute.
 pub(crate) enum Text {
     Literal(LitStr),
     Expr(Expr),

@@ -85,7 +85,7 @@ fn a_missing_equals_sign_is_reported_once() {
 #[test]
 fn a_value_without_a_name_says_the_name() {
     assert_eq!(errors(Kind::Trace, r#""bot""#), [r#"a value needs its name: `agent = "support-bot"`"#]);
-    assert_eq!(errors(Kind::Span, r#"= 3"#), [r#"expected an option of `span`, such as `kind = "tool"`"#]);
+    assert_eq!(errors(Kind::Span, r"= 3"), [r#"expected an option of `span`, such as `kind = "tool"`"#]);
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn literals_of_another_type_are_refused() {
 
 #[test]
 fn more_than_a_hundred_tags_are_refused() {
-    let tags = |count| format!("tags = [{}]", (0..count).map(|i| format!("\"t{i}\",")).collect::<String>());
+    let tags = |count| format!("tags = [{}]", (0..count).map(|i| format!("\"t{i}\"")).collect::<Vec<_>>().join(","));
     assert_eq!(errors(Kind::Span, &tags(100)), [""; 0]);
     assert_eq!(errors(Kind::Span, &tags(101)), ["at most 100 tags; these are 101"]);
 }

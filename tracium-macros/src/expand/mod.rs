@@ -19,12 +19,12 @@ use quote::quote_spanned;
 use syn::Type;
 
 /// Expands `trace`, `span` with its shorthands, and `tenant_scope`.
-pub(crate) fn expand(kind: Kind, args: TokenStream, item: TokenStream) -> TokenStream {
+pub(crate) fn expand(kind: Kind, args: &TokenStream, item: &TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let options = Options::parse(kind, args.clone(), &mut errors);
-    let expanded = match classify(&item) {
-        Item::Function(function) => instrument(kind, &options, &args, *function, &mut errors),
-        Item::Impl => impl_block::mark(kind, &options, &args, &item, &mut errors),
+    let expanded = match classify(item) {
+        Item::Function(function) => instrument(kind, &options, args, *function, &mut errors),
+        Item::Impl => impl_block::mark(kind, &options, args, item, &mut errors),
         Item::Unreadable(error) => {
             errors.push(error);
             None
@@ -37,7 +37,7 @@ pub(crate) fn expand(kind: Kind, args: TokenStream, item: TokenStream) -> TokenS
     };
     match expanded {
         Some(expanded) if errors.is_empty() => expanded,
-        _ => errors.beside(&item),
+        _ => errors.beside(item),
     }
 }
 
@@ -58,10 +58,10 @@ fn instrument(
             format!("`{name}` needs a body: put it on the methods of the implementations, or give a default body"),
         );
     }
-    if let (Kind::Tenant, true) = (kind, errors.is_empty()) {
-        if let Some(moved) = order::below_traces(options, args, &function) {
-            return Some(moved);
-        }
+    if let (Kind::Tenant, true) = (kind, errors.is_empty())
+        && let Some(moved) = order::below_traces(options, args, &function)
+    {
+        return Some(moved);
     }
     let shape = Shape::of(&function);
     let params = shape.params(&function);
@@ -85,6 +85,7 @@ fn instrument(
 }
 
 /// What kind of function it is.
+#[allow(clippy::large_enum_variant)] // One at a time, on the stack.
 enum Shape {
     Sync(Option<Type>),
     Async(Option<Type>),

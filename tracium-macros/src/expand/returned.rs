@@ -161,7 +161,7 @@ impl<'a> Tail<'a> {
 
     fn rewrite_future(&self, future: &Expr, earlier: &TokenStream) -> Option<Rewritten<'a>> {
         match future {
-            Expr::Async(block) if block.attrs.is_empty() => Some(self.into_block(block, earlier)),
+            Expr::Async(block) if block.attrs.is_empty() => Some(self.block_with(block, earlier)),
             // What an attribute that expanded before ours made of such a block: it is made in our scope.
             Expr::Call(call) if is_path(&call.func, &["__private", "scoped"]) => {
                 let Some(Expr::Async(block)) = call.args.iter().nth(1) else { return None };
@@ -175,17 +175,16 @@ impl<'a> Tail<'a> {
         }
     }
 
-    fn into_block(&self, block: &ExprAsync, earlier: &TokenStream) -> Rewritten<'a> {
+    fn block_with(&self, block: &ExprAsync, earlier: &TokenStream) -> Rewritten<'a> {
         let stmts = &block.block.stmts;
         let (early, opening, binding) = self.opening(&block.block.to_token_stream(), earlier);
         let prologue = if self.async_trait { AsyncTraitPrologue::of(stmts) } else { None };
-        let body = match prologue {
-            Some(AsyncTraitPrologue { length, own_self }) => {
-                let opening = rename_self(opening.clone(), own_self.as_ref());
-                let (prologue, stmts) = stmts.split_at(length);
-                quote!(#(#prologue)* #opening #binding #(#stmts)*)
-            }
-            None => quote!(#opening #binding #(#stmts)*),
+        let body = if let Some(AsyncTraitPrologue { length, own_self }) = prologue {
+            let opening = rename_self(opening.clone(), own_self.as_ref());
+            let (prologue, stmts) = stmts.split_at(length);
+            quote!(#(#prologue)* #opening #binding #(#stmts)*)
+        } else {
+            quote!(#opening #binding #(#stmts)*)
         };
         Rewritten { statements: self.scoped(block, &body), early }
     }
@@ -260,7 +259,7 @@ pub(super) fn add_patterns_of_async_trait(function: &Function, params: &mut Vec<
     if !moved || !is_async_trait(function) {
         return;
     }
-    let stmts = function.body.as_ref().and_then(|body| body.statements()).unwrap_or_default();
+    let stmts = function.body.as_ref().and_then(super::super::function::Body::statements).unwrap_or_default();
     let block = stmts.last().and_then(|last| match last {
         Stmt::Expr(Expr::Call(call), None) => match call.args.first() {
             Some(Expr::Async(block)) => Some(&block.block.stmts),

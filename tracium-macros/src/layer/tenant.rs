@@ -65,14 +65,14 @@ fn check(options: &Options, target: Target<'_>, errors: &mut Errors) {
     if let (Some(awaits), None) = (awaits, &target.function.sig.asyncness) {
         errors.at(awaits, "`from` awaits, but the function is not async: make it an `async fn`, or await before");
     }
-    if let Some(Missing::Reject(reject)) = &options.missing {
-        if returns::is_no_result(target.value) {
-            errors.at(
-                *reject,
-                "`missing = reject` returns an error, but the function returns no `Result`: return one, or use \
+    if let Some(Missing::Reject(reject)) = &options.missing
+        && returns::is_no_result(target.value)
+    {
+        errors.at(
+            *reject,
+            "`missing = reject` returns an error, but the function returns no `Result`: return one, or use \
                  `missing = none` or `missing = \"anonymous\"`",
-            );
-        }
+        );
     }
 }
 

@@ -94,7 +94,7 @@ pub(crate) fn current_sink() -> Option<Sink> {
     None
 }
 
-#[cfg_attr(not(feature = "collect"), allow(clippy::unused_self, unused_variables))]
+#[cfg_attr(not(feature = "collect"), allow(clippy::needless_pass_by_value, clippy::unused_self, unused_variables))]
 impl Sink {
     pub(crate) fn admit_trace(&self) -> bool {
         match *self {

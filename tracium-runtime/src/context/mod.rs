@@ -166,7 +166,7 @@ impl fmt::Debug for Context {
             .field("tenant", &self.tenant)
             .field("trace", &self.span.as_ref().map(|span| span.trace.public_id()))
             .field("span", &self.span.as_ref().map(|span| span.id))
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

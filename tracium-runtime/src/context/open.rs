@@ -244,10 +244,7 @@ pub(crate) fn span_in(
     let parent = context.span.as_ref()?;
     let tenant = context.effective_tenant();
     let relation = parent.trace.relation(tenant.as_ref());
-    let (trace, open) = if relation != Relation::Foreign {
-        let open = span_of(context, &parent.trace, meta, (parent.id, parent.depth), relation);
-        (Arc::clone(&parent.trace), open)
-    } else {
+    let (trace, open) = if relation == Relation::Foreign {
         // Another tenant's work belongs into a trace of its own.
         let mut spec = TraceSpec {
             agent: Some(parent.trace.agent().into()),
@@ -261,6 +258,9 @@ pub(crate) fn span_in(
         let mut open = trace.open_span(meta, trace.root, 1, mark);
         open.owns_trace = true;
         (trace, open)
+    } else {
+        let open = span_of(context, &parent.trace, meta, (parent.id, parent.depth), relation);
+        (Arc::clone(&parent.trace), open)
     };
     if let Some(details) = details {
         trace.add_details(open.id, *details);

@@ -54,7 +54,7 @@ pub(crate) struct Level {
     failure: Option<Box<Error>>,
     under: Option<(SpanId, u32)>,
     changes: u32,
-    level: u32,
+    number: u32,
 }
 
 impl Scope {
@@ -175,14 +175,14 @@ impl Scope {
             failure: self.failure.take(),
             under: self.context.span.as_ref().map(|span| (span.id, span.depth)),
             changes: std::mem::take(&mut self.changes),
-            level: self.levels,
+            number: self.levels,
         }
     }
 
     /// Ends a sync span's level, and its span.
     #[inline]
     pub(crate) fn pop_level(&mut self, level: Level, failure: Option<Box<Error>>) {
-        if self.levels != level.level {
+        if self.levels != level.number {
             // Not the scope, or not the level, that it was begun in. Nothing of ours does that; what was put aside
             // ends here, and nothing is mixed up.
             return;

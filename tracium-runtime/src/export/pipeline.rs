@@ -246,15 +246,12 @@ impl Pipeline {
     }
 
     fn span(&mut self, span: RawSpan, end: Option<End>) {
-        match end {
-            Some(end) => {
-                self.open.remove(&span.span);
-                self.ended(&span, end);
-            }
-            None => {
-                self.young.push_back((span.started, span.span));
-                self.open.insert(span.span, span);
-            }
+        if let Some(end) = end {
+            self.open.remove(&span.span);
+            self.ended(&span, end);
+        } else {
+            self.young.push_back((span.started, span.span));
+            self.open.insert(span.span, span);
         }
     }
 

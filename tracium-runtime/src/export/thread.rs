@@ -41,7 +41,7 @@ impl Handle {
         let spawned = thread::Builder::new().name("tracium-export".to_owned()).spawn(move || match runtime() {
             Ok(runtime) => runtime.block_on(pipeline.run(receiver)),
             Err(error) => {
-                tracing::error!(target: "tracium", %error, "the export thread has no runtime; nothing is exported")
+                tracing::error!(target: "tracium", %error, "the export thread has no runtime; nothing is exported");
             }
         });
         if let Err(error) = spawned {

@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn tenants_options_and_results_resolve_and_errors_stay_errors() {
         assert_eq!(id("a"), Ok(Some("a".into())));
-        assert_eq!(id(&String::from("a")), Ok(Some("a".into())));
+        assert_eq!(id(String::from("a")), Ok(Some("a".into())));
         assert_eq!(id(Some("a")), Ok(Some("a".into())));
         assert_eq!(id(None::<&str>), Ok(None));
         assert_eq!(id(Ok::<_, String>(Some("a"))), Ok(Some("a".into())));

@@ -24,6 +24,7 @@ pub(super) enum State {
 }
 
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools)] // Each is a step that is done or not, in any order.
 pub(super) struct Lane {
     pub(super) trace: Arc<Tracked>,
     /// What paths call the trace: our id, or what the backend answered to the create.

@@ -274,6 +274,30 @@ fn values_that_do_not_fit_into_memory_are_replaced_by_a_note() {
 }
 
 #[test]
+fn memory_of_what_is_recorded_too_late_or_on_refused_spans_is_given_back() {
+    let server = Server::start(accept);
+    let export = Export::with_budget(&server.url(), Budget::new(2, 128 << 20));
+    let trace = start_trace("bot").open();
+    let late = trace.context().run(|| start_span("tool", "kept").open());
+    let refused = trace.context().run(|| start_span("tool", "refused").open());
+    let handle = (*late).clone();
+    refused.record_input(&"x ".repeat(1_000));
+    refused.end();
+    late.end();
+    export.flush();
+    handle.record_output(&"x ".repeat(1_000));
+    trace.end();
+    export.flush();
+    assert!(export.stats().buffered_bytes > 0, "the handle still holds them");
+    drop(handle);
+    export.flush();
+    export.flush();
+    let stats = export.at_rest();
+    assert_eq!((stats.emitted, stats.dropped_by(DropReason::QueueFull)), (3, 1), "{stats:?}");
+    assert_eq!((stats.buffered_records, stats.buffered_bytes), (0, 0), "{stats:?}");
+}
+
+#[test]
 fn a_dead_backend_holds_up_neither_flush_nor_shutdown_and_what_is_left_is_counted() {
     let dead = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", dead.local_addr().unwrap());

@@ -1,5 +1,8 @@
 //! Times and texts as the API wants them.
 
+// Dates are small numbers: those that are not are refused where they are read.
+#![allow(clippy::cast_possible_wrap, clippy::cast_sign_loss)]
+
 use std::borrow::Cow;
 
 /// Cuts `text` after `most` characters.
