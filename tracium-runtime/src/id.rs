@@ -86,8 +86,18 @@ pub struct SpanId(NonZeroU64);
 impl SpanId {
     /// A new random id; its top bits are `10`, the variant of a UUID, since REST shows it as the second half of one.
     pub(crate) fn random() -> Self {
+        Self::with_variant(next_random())
+    }
+
+    #[inline]
+    pub(crate) fn from_source(ids: &mut IdSource) -> Self {
+        Self::with_variant(ids.next())
+    }
+
+    #[inline]
+    fn with_variant(random: u64) -> Self {
         const VARIANT: NonZeroU64 = NonZeroU64::new(1 << 63).unwrap();
-        Self(VARIANT | (next_random() & (u64::MAX >> 2)))
+        Self(VARIANT | (random & (u64::MAX >> 2)))
     }
 
     #[cfg_attr(not(feature = "collect"), allow(dead_code))]
@@ -153,22 +163,39 @@ fn uuid(bytes: [u8; 16]) -> String {
     text
 }
 
+/// `SplitMix64`, one a thread: ids must be unlikely to meet, not hard to guess.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct IdSource(u64);
+
+impl IdSource {
+    pub(crate) fn new() -> Self {
+        // Seeded by the operating system, and differently for each one made.
+        Self(RandomState::new().hash_one(std::process::id()))
+    }
+
+    #[inline]
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        mix(self.0)
+    }
+}
+
 thread_local! {
-    // `RandomState` is seeded by the operating system, and differently for each one made.
-    static RANDOM: Cell<u64> = Cell::new(RandomState::new().hash_one(std::process::id()));
+    static RANDOM: Cell<IdSource> = Cell::new(IdSource::new());
 }
 
-/// A step of `SplitMix64` per thread: ids must be unlikely to meet, not hard to guess.
 pub(crate) fn next_random() -> u64 {
-    RANDOM
-        .try_with(|state| {
-            let next = state.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
-            state.set(next);
-            mix(next)
-        })
-        .unwrap_or_else(|_| RandomState::new().hash_one(0))
+    let next = |source: &Cell<IdSource>| {
+        let mut ids = source.get();
+        let id = ids.next();
+        source.set(ids);
+        id
+    };
+    // Past the thread's end, a source for this one id.
+    RANDOM.try_with(next).unwrap_or_else(|_| IdSource::new().next())
 }
 
+#[inline]
 fn mix(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

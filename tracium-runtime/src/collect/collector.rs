@@ -125,12 +125,18 @@ impl Collector {
         }
     }
 
+    /// Writes the record of a span of `trace`, as `span` makes it of the id that it is given.
     #[inline]
-    pub(crate) fn span_opened(self: &Arc<Self>, trace: &TraceCore, span: &RawSpan) -> Ticket {
-        if !trace.admitted || self.is_closed() {
-            return Ticket::REFUSED;
-        }
-        self.with_local(|local| local.push(span))
+    pub(crate) fn span_opened(
+        self: &Arc<Self>,
+        trace: &TraceCore,
+        span: impl Fn(SpanId) -> RawSpan,
+    ) -> (SpanId, Ticket) {
+        self.with_local(|local| {
+            let id = local.next_span_id();
+            let kept = trace.admitted && !self.is_closed();
+            (id, if kept { local.push(&span(id)) } else { Ticket::REFUSED })
+        })
     }
 
     #[inline]

@@ -164,28 +164,28 @@ impl Sink {
         }
     }
 
-    /// The place of the span's record, and its beginning where that is wanted at its end.
+    /// The span's id, the place of its record, and its beginning where that is wanted at its end.
     #[inline]
     pub(crate) fn span_opened(
         &self,
         trace: &TraceCore,
-        id: SpanId,
         beginning: Beginning,
         depth: u32,
         tenant: TenantMark,
-    ) -> (Ticket, Option<Box<Beginning>>) {
+    ) -> (SpanId, Ticket, Option<Box<Beginning>>) {
         match *self {
             #[cfg(feature = "collect")]
             Self::Collector(ref collector) => {
                 let Beginning { meta, parent, started } = beginning;
-                let meta = meta.index();
-                let raw = RawSpan { trace: trace.key, span: id, parent, started, meta, depth, tenant };
-                (collector.span_opened(trace, &raw), None)
+                let (key, meta) = (trace.key, meta.index());
+                let raw = |span| RawSpan { trace: key, span, parent, started, meta, depth, tenant };
+                let (id, ticket) = collector.span_opened(trace, raw);
+                (id, ticket, None)
             }
             #[cfg(feature = "collect")]
-            Self::Recorder(_) => (Ticket::NONE, Some(Box::new(beginning))),
+            Self::Recorder(_) => (SpanId::random(), Ticket::NONE, Some(Box::new(beginning))),
             #[cfg(not(feature = "collect"))]
-            Self::Nowhere => (Ticket::NONE, None),
+            Self::Nowhere => (SpanId::random(), Ticket::NONE, None),
         }
     }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::segment::{End, RawSpan, Segment};
 use super::{Collector, Ticket};
 use crate::SpanId;
+use crate::id::IdSource;
 use crate::trace::{RootEnd, TraceCore};
 
 /// Something that happened to a trace, in the order of its thread.
@@ -99,6 +100,7 @@ pub(crate) struct Local {
     limit: usize,
     /// Names `segment` in tickets; never the same for two segments.
     serial: u64,
+    ids: IdSource,
 }
 
 impl Local {
@@ -110,7 +112,13 @@ impl Local {
             next: 0,
             limit: 0,
             serial: 0,
+            ids: IdSource::new(),
         }
+    }
+
+    #[inline]
+    pub(crate) fn next_span_id(&mut self) -> SpanId {
+        SpanId::from_source(&mut self.ids)
     }
 
     #[inline]
@@ -122,14 +130,14 @@ impl Local {
         let index = self.next;
         segment.push(index, span);
         self.next += 1;
-        Ticket { serial: self.serial, index: index as u32 }
+        Ticket::new(self.serial, index)
     }
 
     #[inline]
     pub(crate) fn end(&mut self, ticket: Ticket, span: SpanId, end: End) {
         self.buffer.count();
         match &self.segment {
-            Some(segment) if ticket.serial == self.serial => segment.end(ticket.index as usize, end),
+            Some(segment) if ticket.serial() == self.serial => segment.end(ticket.index(), end),
             _ => self.buffer.lock().ends.push((span, end)),
         }
     }

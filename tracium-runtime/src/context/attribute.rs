@@ -8,7 +8,6 @@ use std::task::{Context as Waker, Poll};
 use pin_project_lite::pin_project;
 
 use super::Scope;
-use super::scope::Level;
 use super::slot::{self, Entered};
 use crate::panics;
 use crate::trace::details::Error;
@@ -74,45 +73,48 @@ pub struct Guard {
     panicking: bool,
 }
 
+/// What is open: a level of the scope around, a scope of its own, or nothing.
 #[derive(Debug)]
-enum Open {
-    Nothing,
-    Level(Level),
-    Scope(Entered),
+struct Open {
+    /// The level's number; 0 is none.
+    level: usize,
+    scope: Option<Entered>,
 }
 
 /// Opens the scope of a sync function whose result nobody looks at.
 #[inline]
 pub fn enter<A: Attribute>(_: &'static A) -> Guard {
-    Guard { open: open::<A>(), panicking: std::thread::panicking() }
-}
-
-#[inline]
-fn open<A: Attribute>() -> Open {
-    if A::LEVEL {
-        return slot::current(|scope| scope.map_or(Open::Nothing, |scope| Open::Level(scope.push_level())));
-    }
-    match Annotated::<A>(PhantomData).begin() {
-        Begun(Some(scope)) => Open::Scope(slot::enter(Some(scope))),
-        Begun(None) => Open::Nothing,
-    }
+    Guard { open: Open::new::<A>(), panicking: std::thread::panicking() }
 }
 
 impl Open {
     #[inline]
-    fn close(self, failure: Option<Box<Error>>) {
-        match self {
-            Self::Nothing => {}
-            Self::Level(level) => slot::current(|scope| {
+    fn new<A: Attribute>() -> Self {
+        if A::LEVEL {
+            return Self { level: slot::current(|scope| scope.map_or(0, Scope::push_level)), scope: None };
+        }
+        Self::begun(Annotated::<A>(PhantomData))
+    }
+
+    fn begun(begin: impl Begin) -> Self {
+        Self { level: 0, scope: begin.begin().0.map(|scope| slot::enter(Some(scope))) }
+    }
+
+    #[inline]
+    fn is_open(&self) -> bool {
+        self.level != 0 || self.scope.is_some()
+    }
+
+    #[inline]
+    fn close(&mut self, failure: Option<Box<Error>>) {
+        if self.level != 0 {
+            slot::current(|scope| {
                 if let Some(scope) = scope {
-                    scope.pop_level(level, failure);
+                    scope.pop_level(self.level, failure);
                 }
-            }),
-            Self::Scope(entered) => {
-                if let Some(mut scope) = entered.leave() {
-                    scope.close(failure);
-                }
-            }
+            });
+        } else if let Some(mut scope) = self.scope.take().and_then(Entered::leave) {
+            scope.close(failure);
         }
     }
 }
@@ -120,27 +122,25 @@ impl Open {
 impl Drop for Guard {
     #[inline]
     fn drop(&mut self) {
-        let panicked = !self.panicking && std::thread::panicking();
-        std::mem::replace(&mut self.open, Open::Nothing).close(panicked.then(|| Box::new(panics::last())));
+        if self.open.is_open() {
+            let panicked = !self.panicking && std::thread::panicking();
+            self.open.close(panicked.then(|| Box::new(panics::last())));
+        }
     }
 }
 
 /// Runs a sync function's body in a scope of its own, and shows its result to `observe` before the scope ends.
 pub fn run<A: Attribute, R>(_: &'static A, body: impl FnOnce() -> R, observe: impl FnOnce(&R)) -> R {
-    run_in(open::<A>(), body, observe)
+    run_in(Open::new::<A>(), body, observe)
 }
 
 /// Runs `body` in a scope that `begin` begins.
 pub(crate) fn run_begun<R>(begin: impl Begin, body: impl FnOnce() -> R, observe: impl FnOnce(&R)) -> R {
-    let open = match begin.begin() {
-        Begun(Some(scope)) => Open::Scope(slot::enter(Some(scope))),
-        Begun(None) => Open::Nothing,
-    };
-    run_in(open, body, observe)
+    run_in(Open::begun(begin), body, observe)
 }
 
-fn run_in<R>(open: Open, body: impl FnOnce() -> R, observe: impl FnOnce(&R)) -> R {
-    if let Open::Nothing = open {
+fn run_in<R>(mut open: Open, body: impl FnOnce() -> R, observe: impl FnOnce(&R)) -> R {
+    if !open.is_open() {
         return body();
     }
     let result = catch_unwind(AssertUnwindSafe(body));
@@ -257,7 +257,7 @@ impl<B: Begin, F: Future, O: FnOnce(&F::Output)> Future for Scoped<B, F, O> {
                         observe(output);
                     }
                 });
-                Open::Scope(entered).close(failure);
+                Open { level: 0, scope: Some(entered) }.close(failure);
                 Poll::Ready(output)
             }
             Err(payload) => {

@@ -68,7 +68,7 @@ pub(crate) fn output(value: &(impl Serialize + ?Sized)) {
 pub(crate) fn outcome(failure: Option<Failure>) {
     current(|scope| {
         if let Some(scope) = scope {
-            scope.failure = failure.map(|failure| Box::new(failure.into()));
+            scope.set_failure(failure.map(|failure| Box::new(failure.into())));
         }
     });
 }

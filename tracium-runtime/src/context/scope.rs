@@ -20,25 +20,26 @@ pub(crate) struct SpanRef {
 
 /// One scope: every trace, span, tenant scope, adapter and spawned task has its own.
 ///
-/// A sync span inside a scope is one as well, but has no `Scope` of its own: it is a [`Level`] of the one around it.
+/// A sync span inside a scope is one as well, but has no `Scope` of its own: it is a level of the one around it.
 #[derive(Debug)]
 pub(crate) struct Scope {
     pub(crate) context: Context,
-    /// The span that this scope, or its innermost level, opened, and which ends with it; of the trace of `context`.
+    /// The span that this scope opened, and which ends with it; of the trace of `context`.
     span: Option<OpenSpan>,
     /// Why that span failed, as its outcome tells.
-    pub(crate) failure: Option<Box<Error>>,
+    failure: Option<Box<Error>>,
     /// This scope's own trace, while nothing has been done in it.
     pub(crate) fresh: Option<Arc<TraceCore>>,
     /// The trace whose first act this scope is.
     pub(crate) first_act_of: Option<Arc<TraceCore>>,
     /// How the tenant stands to the trace's, and how often the trace had been named when that was found out.
     relation: Option<(u32, Relation)>,
-    /// Levels inside this scope.
-    levels: u32,
-    /// What the levels changed of the context, to be changed back; `changes` of it by the innermost.
+    /// Sync spans inside this scope: the first `depth` of these. They are written where they lie and left there to be
+    /// used again: a span that is moved in pieces makes the processor wait for each.
+    levels: Vec<Level>,
+    depth: usize,
+    /// What the levels changed of the context, to be changed back.
     undo: Vec<Undo>,
-    changes: u32,
 }
 
 #[derive(Debug)]
@@ -47,14 +48,16 @@ enum Undo {
     Span(SpanRef),
 }
 
-/// What a sync span puts aside of the scope that it runs in.
-#[derive(Debug)]
-pub(crate) struct Level {
+/// A sync span inside a scope: a scope of its own, of what differs from the one around it.
+#[derive(Debug, Default)]
+struct Level {
     span: Option<OpenSpan>,
     failure: Option<Box<Error>>,
-    under: Option<(SpanId, u32)>,
+    /// What the context said of the span around it.
+    under: Option<SpanId>,
+    depth: u32,
+    /// How many of `undo` are this level's.
     changes: u32,
-    number: u32,
 }
 
 impl Scope {
@@ -66,9 +69,9 @@ impl Scope {
             fresh: None,
             first_act_of: None,
             relation: None,
-            levels: 0,
+            levels: Vec::new(),
+            depth: 0,
             undo: Vec::new(),
-            changes: 0,
         }
     }
 
@@ -86,7 +89,34 @@ impl Scope {
 
     /// The span that this scope, or its innermost level, opened.
     pub(crate) fn own_span(&self) -> Option<(&Arc<TraceCore>, &OpenSpan)> {
-        Some((&self.context.span.as_ref()?.trace, self.span.as_ref()?))
+        let span = self.level().map_or(&self.span, |level| &level.span);
+        Some((&self.context.span.as_ref()?.trace, span.as_ref()?))
+    }
+
+    /// The innermost level.
+    fn level(&self) -> Option<&Level> {
+        self.levels.get(self.depth.checked_sub(1)?)
+    }
+
+    #[inline]
+    fn level_mut(&mut self) -> Option<&mut Level> {
+        self.levels.get_mut(self.depth.checked_sub(1)?)
+    }
+
+    #[inline]
+    fn own_span_mut(&mut self) -> &mut Option<OpenSpan> {
+        match self.depth {
+            0 => &mut self.span,
+            depth => self.levels.get_mut(depth - 1).map_or(&mut self.span, |level| &mut level.span),
+        }
+    }
+
+    /// Notes how the innermost scope's work ended.
+    pub(crate) fn set_failure(&mut self, failure: Option<Box<Error>>) {
+        match self.level_mut() {
+            Some(level) => level.failure = failure,
+            None => self.failure = failure,
+        }
     }
 
     pub(crate) fn set_tenant(&mut self, tenant: Option<TenantId>) -> Result<(), TenantError> {
@@ -102,9 +132,7 @@ impl Scope {
         {
             trace.try_name(Some(tenant));
         }
-        if self.levels > 0 {
-            self.changed(Undo::Tenant(self.context.tenant.clone()));
-        }
+        self.changed(|context| Some(Undo::Tenant(context.tenant.clone())));
         self.bind(tenant);
         Ok(())
     }
@@ -115,9 +143,14 @@ impl Scope {
         self.relation = None;
     }
 
-    fn changed(&mut self, undo: Undo) {
-        self.undo.push(undo);
-        self.changes += 1;
+    /// Before the context changes: in a level, it is noted what it was.
+    fn changed(&mut self, undo: impl FnOnce(&mut Context) -> Option<Undo>) {
+        if let Some(level) = self.depth.checked_sub(1).and_then(|top| self.levels.get_mut(top))
+            && let Some(undo) = undo(&mut self.context)
+        {
+            self.undo.push(undo);
+            level.changes += 1;
+        }
     }
 
     /// Opens a span in this scope; `None` outside any trace.
@@ -141,7 +174,7 @@ impl Scope {
             span.trace.add_details(open.id, *details);
         }
         (span.id, span.depth) = (open.id, open.depth);
-        self.span = Some(open);
+        *self.own_span_mut() = Some(open);
         Some(())
     }
 
@@ -156,56 +189,54 @@ impl Scope {
     /// Makes `open`, a span of `trace`, the scope's.
     pub(crate) fn hold(&mut self, trace: &Arc<TraceCore>, open: OpenSpan) {
         let span = SpanRef { trace: Arc::clone(trace), id: open.id, depth: open.depth };
-        if let Some(outer) = self.context.span.replace(span)
-            && self.levels > 0
-        {
-            self.changed(Undo::Span(outer));
-        }
+        self.changed(|context| context.span.take().map(Undo::Span));
+        self.context.span = Some(span);
         self.relation = None;
-        self.span = Some(open);
+        *self.own_span_mut() = Some(open);
     }
 
-    /// Begins a sync span's level.
+    /// Begins a sync span's level; gives its number, to end it by.
     #[inline]
-    pub(crate) fn push_level(&mut self) -> Level {
-        self.fresh = None;
-        self.levels += 1;
-        Level {
-            span: self.span.take(),
-            failure: self.failure.take(),
-            under: self.context.span.as_ref().map(|span| (span.id, span.depth)),
-            changes: std::mem::take(&mut self.changes),
-            number: self.levels,
+    pub(crate) fn push_level(&mut self) -> usize {
+        if self.fresh.is_some() {
+            self.fresh = None;
         }
+        let (under, depth) = self.context.span.as_ref().map_or((None, 0), |span| (Some(span.id), span.depth));
+        if self.depth == self.levels.len() {
+            self.levels.push(Level::default());
+        }
+        if let Some(level) = self.levels.get_mut(self.depth) {
+            level.under = under;
+            level.depth = depth;
+        }
+        self.depth += 1;
+        self.depth
     }
 
-    /// Ends a sync span's level, and its span.
+    /// Ends a sync span's level, and its span; and what was left open inside it.
     #[inline]
-    pub(crate) fn pop_level(&mut self, level: Level, failure: Option<Box<Error>>) {
-        if self.levels != level.number {
-            // Not the scope, or not the level, that it was begun in. Nothing of ours does that; what was put aside
-            // ends here, and nothing is mixed up.
-            return;
-        }
-        self.levels -= 1;
-        let open = std::mem::replace(&mut self.span, level.span);
-        let failure = failure.or_else(|| self.failure.take());
-        self.failure = level.failure;
-        if let (Some(span), Some(open)) = (&self.context.span, open) {
-            open.close(&span.trace, failure);
-        }
-        if self.changes > 0 {
-            self.undo_changes();
-        }
-        self.changes = level.changes;
-        if let (Some(span), Some((id, depth))) = (&mut self.context.span, level.under) {
-            (span.id, span.depth) = (id, depth);
+    pub(crate) fn pop_level(&mut self, number: usize, mut failure: Option<Box<Error>>) {
+        while self.depth >= number.max(1) {
+            self.depth -= 1;
+            let Some(level) = self.levels.get_mut(self.depth) else { return };
+            if let (Some(span), Some(open)) = (&self.context.span, &mut level.span) {
+                open.end(&span.trace, failure.take().or_else(|| level.failure.take()));
+            }
+            level.span = None;
+            level.failure = None;
+            if let (Some(span), Some(id)) = (&mut self.context.span, level.under) {
+                (span.id, span.depth) = (id, level.depth);
+            }
+            if level.changes > 0 {
+                let changes = std::mem::take(&mut level.changes);
+                self.undo_changes(changes);
+            }
         }
     }
 
     #[cold]
-    fn undo_changes(&mut self) {
-        for _ in 0..self.changes {
+    fn undo_changes(&mut self, changes: u32) {
+        for _ in 0..changes {
             match self.undo.pop() {
                 Some(Undo::Tenant(tenant)) => self.context.tenant = tenant,
                 Some(Undo::Span(span)) => self.context.span = Some(span),
@@ -215,11 +246,12 @@ impl Scope {
         self.relation = None;
     }
 
-    /// Ends the scope and its span; `failure` is what ended it, if not its own outcome.
+    /// Ends the scope's span, and what was left open inside; `failure` is what ended it, if not its own outcome.
     pub(crate) fn close(&mut self, failure: Option<Box<Error>>) {
+        self.pop_level(1, failure.clone());
         let failure = failure.or_else(|| self.failure.take());
-        if let (Some(span), Some(open)) = (&self.context.span, self.span.take()) {
-            open.close(&span.trace, failure);
+        if let (Some(span), Some(mut open)) = (&self.context.span, self.span.take()) {
+            open.end(&span.trace, failure);
         }
     }
 }
@@ -241,7 +273,7 @@ impl Context {
 impl Drop for Scope {
     /// A scope that is dropped and not closed is that of a future that never came to its end.
     fn drop(&mut self) {
-        if self.span.is_some() {
+        if self.span.is_some() || self.depth > 0 {
             self.close(Some(Box::new(Error::cancelled())));
         }
     }

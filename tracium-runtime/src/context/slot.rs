@@ -9,6 +9,7 @@ thread_local! {
     static SLOT: Cell<Option<Box<Scope>>> = const { Cell::new(None) };
 }
 
+#[inline]
 fn replace(scope: Option<Box<Scope>>) -> Option<Box<Scope>> {
     // Past the thread's end there is no slot: the scope closes, and the work runs under none.
     SLOT.try_with(|slot| slot.replace(scope)).ok().flatten()
@@ -17,18 +18,12 @@ fn replace(scope: Option<Box<Scope>>) -> Option<Box<Scope>> {
 /// Shows the innermost scope to `look`, which must call no code of the user's: that would see no scope.
 #[inline]
 pub(crate) fn current<R>(look: impl FnOnce(Option<&mut Scope>) -> R) -> R {
-    let mut look = Some(look);
-    let shown = SLOT.try_with(|slot| {
-        let mut scope = slot.take();
-        let result = look.take().map(|look| look(scope.as_deref_mut()));
-        slot.set(scope);
-        result
-    });
-    match (shown, look) {
-        (Ok(Some(result)), _) => result,
-        (_, Some(look)) => look(None),
-        (_, None) => unreachable!("`look` is taken only where it is called"),
+    let mut scope = replace(None);
+    let result = look(scope.as_deref_mut());
+    if scope.is_some() {
+        drop(replace(scope));
     }
+    result
 }
 
 /// Whether any scope is open here.

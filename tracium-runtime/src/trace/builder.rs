@@ -309,9 +309,9 @@ impl Deref for OwnedSpan {
 
 impl Drop for OwnedSpan {
     fn drop(&mut self) {
-        if let (Some(open), Some(span)) = (self.open.take(), &self.context.span) {
+        if let (Some(mut open), Some(span)) = (self.open.take(), &self.context.span) {
             let panicked = !self.panicking && std::thread::panicking();
-            open.close(&span.trace, panicked.then(|| Box::new(panics::last())));
+            open.end(&span.trace, panicked.then(|| Box::new(panics::last())));
         }
     }
 }

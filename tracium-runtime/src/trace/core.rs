@@ -177,9 +177,8 @@ impl TraceCore {
         depth: u32,
         tenant: TenantMark,
     ) -> OpenSpan {
-        let id = SpanId::random();
         let beginning = Beginning { meta, parent, started: Timestamp::now() };
-        let (ticket, beginning) = self.sink.span_opened(self, id, beginning, depth, tenant);
+        let (id, ticket, beginning) = self.sink.span_opened(self, beginning, depth, tenant);
         OpenSpan { id, ticket, depth, tenant, owns_trace: false, beginning }
     }
 

@@ -71,18 +71,18 @@ pub(crate) struct RootEnd {
 }
 
 impl OpenSpan {
-    /// Ends the span of `trace`; `failure` wins over a good end, and what the body said with `fail` over both.
+    /// Ends the span of `trace`, once; `failure` wins over a good end, and what the body said with `fail` over both.
     #[inline]
-    pub(crate) fn close(self, trace: &Arc<TraceCore>, failure: Option<Box<Error>>) {
+    pub(crate) fn end(&mut self, trace: &Arc<TraceCore>, failure: Option<Box<Error>>) {
         if failure.is_some() || trace.has_records() || self.owns_trace || self.id == trace.root {
-            self.close_with_more(trace, failure);
+            self.end_with_more(trace, failure);
         } else {
-            trace.sink.span_closed(trace, &self, Timestamp::now(), Status::Completed);
+            trace.sink.span_closed(trace, self, Timestamp::now(), Status::Completed);
         }
     }
 
     #[cold]
-    fn close_with_more(self, trace: &Arc<TraceCore>, failure: Option<Box<Error>>) {
+    fn end_with_more(&self, trace: &Arc<TraceCore>, failure: Option<Box<Error>>) {
         if let Some(error) = failure {
             trace.set_error(self.id, *error, self.tenant.resolve(trace, self.id).as_ref());
         }
@@ -92,7 +92,7 @@ impl OpenSpan {
             trace.sink.trace_ended(RootEnd { trace: Arc::clone(trace), at, status });
             return;
         }
-        trace.sink.span_closed(trace, &self, at, status);
+        trace.sink.span_closed(trace, self, at, status);
         if self.owns_trace {
             if status == Status::Failed {
                 trace.copy_error(self.id, trace.root);
