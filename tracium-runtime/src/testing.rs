@@ -231,7 +231,7 @@ impl Recording {
 
     pub(crate) fn trace_ended(&self, end: &RootEnd) {
         let mut log = self.lock();
-        if end.trace.state().discarded {
+        if end.trace.is_discarded() {
             log.traces.retain(|entry| entry.trace.key != end.trace.key);
         } else if let Some(entry) = log.traces.iter_mut().find(|entry| entry.trace.key == end.trace.key) {
             let details = end.trace.take_span(end.trace.root).map(|details| *details);
@@ -292,7 +292,7 @@ impl RecordedTrace {
         let model = trace.model();
         let state = trace.state();
         let text = |text: &Option<Box<str>>| text.as_deref().map(str::to_owned);
-        let mut metadata = state.trace.metadata.clone();
+        let mut metadata = state.details().metadata.clone();
         metadata.extend_from_slice(view.metadata());
         Self {
             id: trace.id,
@@ -306,15 +306,15 @@ impl RecordedTrace {
             model,
             version: trace.version().map(str::to_owned),
             workspace: trace.workspace().map(str::to_owned),
-            session: text(&state.trace.session),
-            user: text(&state.trace.user),
+            session: text(&state.details().session),
+            user: text(&state.details().user),
             tags: view
                 .tags()
                 .map(str::to_owned)
-                .chain(state.trace.tags.iter().map(std::string::ToString::to_string))
+                .chain(state.details().tags.iter().map(std::string::ToString::to_string))
                 .collect(),
             metadata: metadata.iter().map(|(key, json)| (key.to_string(), value(json))).collect(),
-            summary: text(&state.trace.summary),
+            summary: text(&state.details().summary),
             root_id: trace.root,
             input: view.input().map(value),
             output: view.output().map(value),

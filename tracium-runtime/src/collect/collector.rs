@@ -108,7 +108,7 @@ impl Collector {
     }
 
     pub(crate) fn trace_ended(self: &Arc<Self>, root: RootEnd) {
-        let discarded = root.trace.state().discarded;
+        let discarded = root.trace.is_discarded();
         let admitted = root.trace.admitted;
         let kept = admitted && !self.is_closed();
         let mut root = Some(root);

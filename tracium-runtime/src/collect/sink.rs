@@ -38,6 +38,8 @@ mod installed {
 
     /// Something, somewhere, records: the one load that code pays when everything is off.
     pub(super) static ANY: AtomicBool = AtomicBool::new(false);
+    /// A recorder of the whole process has been there.
+    static GLOBAL_RECORDER: AtomicBool = AtomicBool::new(false);
     static COLLECTOR: OnceLock<Arc<Collector>> = OnceLock::new();
     static RECORDER: RwLock<Option<Arc<Recording>>> = RwLock::new(None);
 
@@ -49,6 +51,9 @@ mod installed {
         let thread = THREAD.try_with(|sink| sink.borrow().clone()).ok().flatten();
         thread
             .or_else(|| {
+                if !GLOBAL_RECORDER.load(Ordering::Acquire) {
+                    return None;
+                }
                 let recorder = RECORDER.read().unwrap_or_else(PoisonError::into_inner);
                 recorder.clone().map(Sink::Recorder)
             })
@@ -69,6 +74,7 @@ mod installed {
 
     pub(crate) fn set_global_recorder(recording: Option<Arc<Recording>>) {
         *RECORDER.write().unwrap_or_else(PoisonError::into_inner) = recording;
+        GLOBAL_RECORDER.store(true, Ordering::Release);
         ANY.store(true, Ordering::Release);
     }
 

@@ -8,7 +8,7 @@ use crate::collect::{Sink, current_sink};
 use crate::content::{self, Limits};
 use crate::probe::CaptureValue;
 use crate::tenant::{ResolveTenant, TenantError, TenantId};
-use crate::trace::details::{SpanDetails, put};
+use crate::trace::details::{SpanDetails, TraceDetails, put};
 use crate::trace::handle::named;
 use crate::trace::{OpenSpan, Relation, SpanMeta, TenantMeta, TraceCore, TraceMeta, TraceSpec};
 use crate::{SpanId, notice};
@@ -55,7 +55,7 @@ impl TraceOptions {
     /// The model.
     #[must_use]
     pub fn model(self, model: &(impl Display + ?Sized)) -> Self {
-        self.set(|spec| spec.details.model = Some(model.to_string().into()))
+        self.set(|spec| spec.details_mut().model = Some(model.to_string().into()))
     }
 
     /// The agent's version.
@@ -73,25 +73,25 @@ impl TraceOptions {
     /// One more tag.
     #[must_use]
     pub fn tag(self, tag: &(impl Display + ?Sized)) -> Self {
-        self.set(|spec| spec.details.tags.push(tag.to_string().into()))
+        self.set(|spec| spec.details_mut().tags.push(tag.to_string().into()))
     }
 
     /// A metadata entry.
     #[must_use]
     pub fn metadata(self, key: &str, value: &(impl CaptureValue + ?Sized)) -> Self {
-        self.set(|spec| put(&mut spec.details.metadata, key, named(key, value)))
+        self.set(|spec| put(&mut spec.details_mut().metadata, key, named(key, value)))
     }
 
     /// The session that the trace is part of.
     #[must_use]
     pub fn session(self, session: &(impl Display + ?Sized)) -> Self {
-        self.set(|spec| spec.details.session = Some(session.to_string().into()))
+        self.set(|spec| spec.details_mut().session = Some(session.to_string().into()))
     }
 
     /// The end user, who is not the tenant.
     #[must_use]
     pub fn user(self, user: &(impl Display + ?Sized)) -> Self {
-        self.set(|spec| spec.details.user = Some(user.to_string().into()))
+        self.set(|spec| spec.details_mut().user = Some(user.to_string().into()))
     }
 
     /// The trace's id, where the application has one.
@@ -187,7 +187,7 @@ pub(crate) fn trace_in(
         if !meta.new_trace && relation != Relation::Foreign {
             let open = span_of(context, trace, &meta.span, (*id, *depth), relation);
             let agent = spec.agent.take();
-            let details = spec.details;
+            let details = spec.details.map_or_else(TraceDetails::default, |details| *details);
             if agent.is_some()
                 || spec.name.is_some()
                 || details.model.is_some()
@@ -214,8 +214,8 @@ pub(crate) fn trace_in(
 fn link(spec: &mut TraceSpec, context: &Context) {
     if let Some(parent) = &context.span {
         let text = |id: &dyn Display| content::to_json(&id.to_string(), &Limits::CAPTURE);
-        put(&mut spec.details.metadata, "linked.trace_id", text(&parent.trace.public_id()));
-        put(&mut spec.details.metadata, "linked.span_id", text(&parent.id.to_uuid(parent.trace.id)));
+        put(&mut spec.details_mut().metadata, "linked.trace_id", text(&parent.trace.public_id()));
+        put(&mut spec.details_mut().metadata, "linked.span_id", text(&parent.id.to_uuid(parent.trace.id)));
     }
 }
 

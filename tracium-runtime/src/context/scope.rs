@@ -191,7 +191,8 @@ impl Scope {
         let span = SpanRef { trace: Arc::clone(trace), id: open.id, depth: open.depth };
         self.changed(|context| context.span.take().map(Undo::Span));
         self.context.span = Some(span);
-        self.relation = None;
+        // A root's tenant is the one that the context had when it opened.
+        self.relation = (open.id == trace.root).then(|| (trace.named(), Relation::Same));
         *self.own_span_mut() = Some(open);
     }
 

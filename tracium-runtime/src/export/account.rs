@@ -41,7 +41,7 @@ impl SpanItem {
 impl TraceItem {
     /// To be asked for once: what the trace was admitted with is given back with it.
     pub(crate) fn receipt(&self) -> Receipt {
-        let trace = std::mem::take(&mut self.root.trace.state().trace.bytes);
+        let trace = self.root.trace.state().take_bytes();
         Receipt { sweep: self.sweep, captured: trace + self.details.as_ref().map_or(0, |details| details.bytes) }
     }
 }

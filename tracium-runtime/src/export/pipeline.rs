@@ -290,7 +290,7 @@ impl Pipeline {
     fn trace_ended(&mut self, end: &RootEnd) {
         let Some(trace) = self.live.get(&end.trace.key).map(Arc::clone) else { return };
         self.ended.push(trace.key);
-        if trace.state().discarded {
+        if trace.is_discarded() {
             self.exporter.trace_discarded(&trace);
             self.collector.budget.give_back(1, 0);
             return;

@@ -60,11 +60,12 @@ pub struct TraceBuilder {
 }
 
 macro_rules! text {
-    ($($(#[$doc:meta])* $name:ident => $($field:ident).+;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident => |$spec:ident| $field:expr;)*) => {$(
         $(#[$doc])*
         pub fn $name(mut self, value: impl Into<String>) -> Self {
             let value: String = value.into();
-            self.$($field).+ = Some(value.into());
+            let $spec = &mut self.spec;
+            $field = Some(value.into());
             self
         }
     )*};
@@ -73,32 +74,32 @@ macro_rules! text {
 impl TraceBuilder {
     text! {
         /// The root span's name; the agent's name without.
-        name => spec.name;
+        name => |spec| spec.name;
         /// The model that the agent uses.
-        model => spec.details.model;
+        model => |spec| spec.details_mut().model;
         /// The agent's version.
-        version => spec.version;
+        version => |spec| spec.version;
         /// The workspace that the trace belongs to.
-        workspace => spec.workspace;
+        workspace => |spec| spec.workspace;
         /// The session that the trace is part of.
-        session => spec.details.session;
+        session => |spec| spec.details_mut().session;
         /// The end user, who is not the tenant.
-        user => spec.details.user;
+        user => |spec| spec.details_mut().user;
         /// The trace's id, where the application has one: `[A-Za-z0-9_-]`, 1 to 256.
-        trace_id => spec.trace_id;
+        trace_id => |spec| spec.trace_id;
     }
 
     /// One more tag.
     pub fn tag(mut self, tag: impl Into<String>) -> Self {
         let tag: String = tag.into();
-        self.spec.details.tags.push(tag.into());
+        self.spec.details_mut().tags.push(tag.into());
         self
     }
 
     /// A metadata entry.
     pub fn metadata(mut self, key: impl Into<String>, value: &(impl Serialize + ?Sized)) -> Self {
         let key = key.into();
-        put(&mut self.spec.details.metadata, &key, named(&key, value));
+        put(&mut self.spec.details_mut().metadata, &key, named(&key, value));
         self
     }
 

@@ -30,7 +30,13 @@ pub(crate) struct TraceSpec {
     pub(crate) workspace: Option<Box<str>>,
     pub(crate) name: Option<Box<str>>,
     pub(crate) trace_id: Option<Box<str>>,
-    pub(crate) details: TraceDetails,
+    pub(crate) details: Option<Box<TraceDetails>>,
+}
+
+impl TraceSpec {
+    pub(crate) fn details_mut(&mut self) -> &mut TraceDetails {
+        self.details.get_or_insert_default()
+    }
 }
 
 #[derive(Debug)]
@@ -53,6 +59,8 @@ pub(crate) struct TraceCore {
     pub(crate) admitted: bool,
     /// Something was recorded on some span: plain spans need no look behind the lock.
     recorded: AtomicBool,
+    /// Opened, then refused by its tenant scope: it never was.
+    discarded: AtomicBool,
     /// How often the trace was named: who knows how a tenant stands to the trace's need not ask again until then.
     named: AtomicU32,
     state: Mutex<TraceState>,
@@ -74,7 +82,8 @@ impl TraceCore {
             },
         };
         let root = SpanId::random();
-        let mut state = TraceState { tenant, trace: spec.details, ..TraceState::default() };
+        let has_details = spec.details.is_some();
+        let mut state = TraceState::new(tenant, spec.details);
         if let Some(name) = spec.name {
             state.spans.insert(root, Box::new(SpanDetails { name: Some(name), ..SpanDetails::default() }));
         }
@@ -92,12 +101,14 @@ impl TraceCore {
             admitted: sink.admit_trace(),
             sink,
             recorded: AtomicBool::new(!state.spans.is_empty()),
+            discarded: AtomicBool::new(false),
             named: AtomicU32::new(0),
             state: Mutex::new(state),
         });
-        {
+        if has_details {
             let mut state = core.state();
-            state.trace.bytes = core.admit_all(&mut state.trace.metadata);
+            let details = state.details_mut();
+            details.bytes = core.admit_all(&mut details.metadata);
         }
         core.sink.trace_started(&core);
         core
@@ -113,6 +124,8 @@ impl TraceCore {
         sink: Sink,
     ) -> Arc<Self> {
         static REMOTE: TraceMeta = TraceMeta::new("remote", "remote");
+        let mut state = TraceState::new(tenant, None);
+        state.announced = true;
         let core = Arc::new(Self {
             key: next_key(),
             id,
@@ -127,8 +140,9 @@ impl TraceCore {
             sink,
             admitted: true,
             recorded: AtomicBool::new(false),
+            discarded: AtomicBool::new(false),
             named: AtomicU32::new(0),
-            state: Mutex::new(TraceState { tenant, announced: true, ..TraceState::default() }),
+            state: Mutex::new(state),
         });
         core.sink.trace_started(&core);
         core
@@ -148,7 +162,7 @@ impl TraceCore {
 
     /// The model of the trace, which its spans have where they name none.
     pub(crate) fn model(&self) -> Option<String> {
-        let set = self.state().trace.model.as_deref().map(str::to_owned);
+        let set = self.state().details().model.as_deref().map(str::to_owned);
         set.or_else(|| self.meta.span.model.map(str::to_owned))
     }
 
@@ -218,8 +232,13 @@ impl TraceCore {
 
     /// The call that opened the trace was refused: it leaves no trace, unless the backend has heard of it.
     pub(crate) fn try_discard(&self) {
-        let mut state = self.state();
-        state.discarded = !state.announced;
+        let state = self.state();
+        self.discarded.store(!state.announced, Ordering::Release);
+    }
+
+    /// The trace was refused as it opened: it never was.
+    pub(crate) fn is_discarded(&self) -> bool {
+        self.discarded.load(Ordering::Acquire)
     }
 
     /// Changes whenever the trace is named.
@@ -325,7 +344,7 @@ impl Drop for TraceCore {
     /// What was recorded too late to be sent, or on spans that were not kept, is given back here.
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let bytes = state.trace.bytes + state.spans.values().map(|details| details.bytes).sum::<usize>();
+        let bytes = state.take_bytes() + state.spans.values().map(|details| details.bytes).sum::<usize>();
         if bytes > 0 {
             self.sink.give_back_bytes(bytes);
         }

@@ -53,10 +53,36 @@ pub(crate) struct TraceState {
     pub(crate) announced: bool,
     /// Spans of tenants of their own are in it: it can be none of any one's.
     pub(crate) carries: bool,
-    /// Opened, then refused by its tenant scope: it never was.
-    pub(crate) discarded: bool,
-    pub(crate) trace: TraceDetails,
+    /// Made when something is recorded on the trace; most have nothing.
+    details: Option<Box<TraceDetails>>,
     pub(crate) spans: std::collections::HashMap<crate::SpanId, Box<SpanDetails>>,
+}
+
+impl TraceState {
+    pub(crate) fn new(tenant: Option<TenantId>, details: Option<Box<TraceDetails>>) -> Self {
+        Self { tenant, details, ..Self::default() }
+    }
+
+    /// What was recorded on the trace.
+    pub(crate) fn details(&self) -> &TraceDetails {
+        static NOTHING: TraceDetails = TraceDetails::nothing();
+        self.details.as_deref().unwrap_or(&NOTHING)
+    }
+
+    pub(crate) fn details_mut(&mut self) -> &mut TraceDetails {
+        self.details.get_or_insert_default()
+    }
+
+    /// The bytes that the trace's values were admitted with, to be given back by whoever asks first.
+    pub(crate) fn take_bytes(&mut self) -> usize {
+        self.details.as_mut().map_or(0, |details| std::mem::take(&mut details.bytes))
+    }
+}
+
+impl TraceDetails {
+    const fn nothing() -> Self {
+        Self { model: None, tags: Vec::new(), metadata: Vec::new(), summary: None, session: None, user: None, bytes: 0 }
+    }
 }
 
 /// One value a key; a later one wins.

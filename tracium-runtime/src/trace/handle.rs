@@ -249,8 +249,9 @@ impl TraceHandle {
             let key = key.into();
             let (value, bytes) = target.trace.admit(named(&key, value));
             let mut state = target.trace.state();
-            state.trace.bytes += bytes;
-            put(&mut state.trace.metadata, &key, value);
+            let details = state.details_mut();
+            details.bytes += bytes;
+            put(&mut details.metadata, &key, value);
         }
         self
     }
@@ -261,7 +262,7 @@ impl TraceHandle {
             && target.trace.sink.captures(target.tenant.as_ref())
         {
             let summary = content::scrub_text(&summary.into(), Error::MAX_CHARS);
-            target.trace.state().trace.summary = Some(summary.into());
+            target.trace.state().details_mut().summary = Some(summary.into());
         }
         self
     }
@@ -274,7 +275,7 @@ impl TraceHandle {
 
     fn change(&self, change: impl FnOnce(&mut super::details::TraceDetails)) -> &Self {
         if let Some(target) = &self.0.0 {
-            change(&mut target.trace.state().trace);
+            change(target.trace.state().details_mut());
         }
         self
     }

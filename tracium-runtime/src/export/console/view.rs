@@ -171,7 +171,7 @@ fn short_id(trace: &TraceCore) -> String {
 fn labels(root: View<'_>, mask: Masked<'_>) -> String {
     let state = root.record.trace.state();
     let mut labels = Vec::new();
-    for tag in root.tags().chain(state.trace.tags.iter().map(|tag| &**tag)) {
+    for tag in root.tags().chain(state.details().tags.iter().map(|tag| &**tag)) {
         labels.push(format!("#{tag}"));
     }
     let mut metadata = String::new();
@@ -181,10 +181,10 @@ fn labels(root: View<'_>, mask: Masked<'_>) -> String {
         metadata.push(':');
         metadata.push_str(value);
     };
-    for (key, value) in state.trace.metadata.iter().chain(root.metadata()) {
+    for (key, value) in state.details().metadata.iter().chain(root.metadata()) {
         put(key, value.as_str());
     }
-    for (key, value) in [("session_id", &state.trace.session), ("user_id", &state.trace.user)] {
+    for (key, value) in [("session_id", &state.details().session), ("user_id", &state.details().user)] {
         if let Some(value) = value {
             let mut text = String::new();
             write_string(&mut text, value);

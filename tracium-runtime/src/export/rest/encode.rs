@@ -56,7 +56,7 @@ impl Encoder {
     #[allow(clippy::unused_self)] // Beside the encoder's other questions; an OTLP backend gets the root always.
     pub(super) fn wants_root(&self, lane: &Lane) -> bool {
         let state = lane.trace.state();
-        let trace = &state.trace;
+        let trace = state.details();
         let of_trace = !trace.metadata.is_empty() || trace.session.is_some() || trace.user.is_some();
         let recorded =
             lane.end.as_ref().and_then(|end| end.details.as_ref()).or_else(|| state.spans.get(&lane.trace.root));
@@ -183,10 +183,10 @@ impl Encoder {
         let mut put = |key: &str, value: &Json| metadata.push((Cow::Owned(key.to_owned()), value.as_str().to_owned()));
         if is_root {
             let state = trace.state();
-            for (key, value) in &state.trace.metadata {
+            for (key, value) in &state.details().metadata {
                 put(key, value);
             }
-            for (key, value) in [("session_id", &state.trace.session), ("user_id", &state.trace.user)] {
+            for (key, value) in [("session_id", &state.details().session), ("user_id", &state.details().user)] {
                 if let Some(value) = value {
                     let mut text = String::new();
                     write_string(&mut text, value);
@@ -218,7 +218,7 @@ impl Encoder {
             body.text("error", &self.error(error));
             "fail"
         } else {
-            let summary = lane.trace.state().trace.summary.clone();
+            let summary = lane.trace.state().details().summary.clone();
             body.some_text("summary", summary.map(|summary| self.text("summary", &summary)).as_deref());
             tags(&mut body, &lane.trace);
             "complete"
@@ -281,8 +281,14 @@ fn tags(body: &mut Object<'_>, trace: &TraceCore) {
     let state = trace.state();
     let function = trace.meta.span.function;
     let auto = (!function.is_empty()).then(|| format!("@trace:{function}"));
-    let all =
-        trace.meta.span.tags.iter().copied().chain(state.trace.tags.iter().map(|tag| &**tag)).chain(auto.as_deref());
+    let all = trace
+        .meta
+        .span
+        .tags
+        .iter()
+        .copied()
+        .chain(state.details().tags.iter().map(|tag| &**tag))
+        .chain(auto.as_deref());
     let tags = unique_tags(all);
     if !tags.is_empty() {
         body.texts("tags", &tags);

@@ -46,7 +46,7 @@ pub(super) fn next(lane: &mut Lane, encoder: &Encoder) -> Option<Request> {
 fn create(lane: &mut Lane, encoder: &Encoder) -> Option<Request> {
     let tenant = {
         let mut state = lane.trace.state();
-        if state.discarded {
+        if lane.trace.is_discarded() {
             return None;
         }
         // From here on the trace's tenant holds.
