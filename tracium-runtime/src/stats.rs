@@ -85,7 +85,7 @@ impl Stats {
 
 /// The accounting of the process's export, now. All zero where nothing was started.
 pub fn stats() -> Stats {
-    let stats = handle().map(|handle| Stats::of(&handle.collector)).unwrap_or_default();
+    let stats = handle().map(|handle| Stats::of(handle.collector)).unwrap_or_default();
     Stats {
         orphan_spans: notice::ORPHANS.load(Ordering::Relaxed),
         invalid_tenants: notice::INVALID_TENANTS.load(Ordering::Relaxed),
@@ -166,7 +166,7 @@ impl Handle {
 
     /// The answer where the export thread gives none.
     fn after_the_end(&self) -> FlushReport {
-        let queued = Stats::of(&self.collector).queued;
+        let queued = Stats::of(self.collector).queued;
         FlushReport { complete: queued == 0, queued }
     }
 }

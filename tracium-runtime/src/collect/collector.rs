@@ -32,23 +32,24 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Collector {
-    pub(crate) fn new(budget: Budget, policy: Policy) -> Arc<Self> {
-        Arc::new(Self {
+    /// A collector for as long as the process lives: every trace refers to it, and none counts its references.
+    pub(crate) fn new(budget: Budget, policy: Policy) -> &'static Self {
+        Box::leak(Box::new(Self {
             budget,
             ledger: Ledger::default(),
             policy,
             threads: Mutex::default(),
             pool: Mutex::default(),
             closed: AtomicBool::new(false),
-        })
+        }))
     }
 
     #[inline]
-    fn with_local<R>(self: &Arc<Self>, mut work: impl FnMut(&mut Local) -> R) -> R {
+    fn with_local<R>(&'static self, mut work: impl FnMut(&mut Local) -> R) -> R {
         let done = LOCAL.try_with(|local| {
             let mut local = local.borrow_mut();
             match &mut *local {
-                Some(local) if Arc::ptr_eq(&local.collector, self) => work(local),
+                Some(local) if std::ptr::eq(local.collector, self) => work(local),
                 other => work(other.insert(Local::new(self))),
             }
         });
@@ -101,13 +102,13 @@ impl Collector {
         !self.is_closed() && self.budget.take_records(1) == 1
     }
 
-    pub(crate) fn trace_started(self: &Arc<Self>, trace: &Arc<TraceCore>) {
+    pub(crate) fn trace_started(&'static self, trace: &Arc<TraceCore>) {
         if trace.admitted {
             self.with_local(|local| local.buffer.push_started(Arc::clone(trace)));
         }
     }
 
-    pub(crate) fn trace_ended(self: &Arc<Self>, root: RootEnd) {
+    pub(crate) fn trace_ended(&'static self, root: RootEnd) {
         let discarded = root.trace.is_discarded();
         let admitted = root.trace.admitted;
         let kept = admitted && !self.is_closed();
@@ -127,11 +128,7 @@ impl Collector {
 
     /// Writes the record of a span of `trace`, as `span` makes it of the id that it is given.
     #[inline]
-    pub(crate) fn span_opened(
-        self: &Arc<Self>,
-        trace: &TraceCore,
-        span: impl Fn(SpanId) -> RawSpan,
-    ) -> (SpanId, Ticket) {
+    pub(crate) fn span_opened(&'static self, trace: &TraceCore, span: impl Fn(SpanId) -> RawSpan) -> (SpanId, Ticket) {
         self.with_local(|local| {
             let id = local.next_span_id();
             let kept = trace.admitted && !self.is_closed();
@@ -140,7 +137,7 @@ impl Collector {
     }
 
     #[inline]
-    pub(crate) fn span_closed(self: &Arc<Self>, ticket: Ticket, span: SpanId, end: End) {
+    pub(crate) fn span_closed(&'static self, ticket: Ticket, span: SpanId, end: End) {
         self.with_local(|local| {
             if ticket == Ticket::REFUSED || self.is_closed() {
                 local.buffer.count_lost();

@@ -18,7 +18,7 @@ use crate::trace::{Beginning, OpenSpan, RootEnd, Status, TenantMark, TraceCore};
 #[derive(Clone, Debug)]
 pub(crate) enum Sink {
     #[cfg(feature = "collect")]
-    Collector(Arc<Collector>),
+    Collector(&'static Collector),
     #[cfg(feature = "collect")]
     Recorder(Arc<Recording>),
     /// There is none: without `collect` nothing is ever recorded.
@@ -40,7 +40,7 @@ mod installed {
     pub(super) static ANY: AtomicBool = AtomicBool::new(false);
     /// A recorder of the whole process has been there.
     static GLOBAL_RECORDER: AtomicBool = AtomicBool::new(false);
-    static COLLECTOR: OnceLock<Arc<Collector>> = OnceLock::new();
+    static COLLECTOR: OnceLock<&'static Collector> = OnceLock::new();
     static RECORDER: RwLock<Option<Arc<Recording>>> = RwLock::new(None);
 
     thread_local! {
@@ -57,16 +57,16 @@ mod installed {
                 let recorder = RECORDER.read().unwrap_or_else(PoisonError::into_inner);
                 recorder.clone().map(Sink::Recorder)
             })
-            .or_else(|| COLLECTOR.get().cloned().map(Sink::Collector))
+            .or_else(|| COLLECTOR.get().copied().map(Sink::Collector))
     }
 
     /// The process's collector; `None` before `init`.
-    pub(crate) fn global() -> Option<&'static Arc<Collector>> {
-        COLLECTOR.get()
+    pub(crate) fn global() -> Option<&'static Collector> {
+        COLLECTOR.get().copied()
     }
 
     /// Makes `collector` the process's; false where there is one.
-    pub(crate) fn install_global(collector: Arc<Collector>) -> bool {
+    pub(crate) fn install_global(collector: &'static Collector) -> bool {
         let first = COLLECTOR.set(collector).is_ok();
         ANY.store(true, Ordering::Release);
         first
@@ -105,7 +105,7 @@ impl Sink {
     pub(crate) fn admit_trace(&self) -> bool {
         match *self {
             #[cfg(feature = "collect")]
-            Self::Collector(ref collector) => collector.admit_trace(),
+            Self::Collector(collector) => collector.admit_trace(),
             #[cfg(feature = "collect")]
             Self::Recorder(_) => true,
             #[cfg(not(feature = "collect"))]
@@ -117,7 +117,7 @@ impl Sink {
     pub(crate) fn admit_bytes(&self, bytes: usize) -> bool {
         match *self {
             #[cfg(feature = "collect")]
-            Self::Collector(ref collector) => collector.budget.take_bytes(bytes),
+            Self::Collector(collector) => collector.budget.take_bytes(bytes),
             #[cfg(feature = "collect")]
             Self::Recorder(_) => true,
             #[cfg(not(feature = "collect"))]
@@ -128,7 +128,7 @@ impl Sink {
     pub(crate) fn give_back_bytes(&self, bytes: usize) {
         match *self {
             #[cfg(feature = "collect")]
-            Self::Collector(ref collector) => collector.budget.give_back(0, bytes),
+            Self::Collector(collector) => collector.budget.give_back(0, bytes),
             #[cfg(feature = "collect")]
             Self::Recorder(_) => {}
             #[cfg(not(feature = "collect"))]
@@ -140,7 +140,7 @@ impl Sink {
     pub(crate) fn captures(&self, tenant: Option<&TenantId>) -> bool {
         match *self {
             #[cfg(feature = "collect")]
-            Self::Collector(ref collector) => collector.policy.captures(tenant),
+            Self::Collector(collector) => collector.policy.captures(tenant),
             #[cfg(feature = "collect")]
             Self::Recorder(ref recording) => recording.captures(),
             #[cfg(not(feature = "collect"))]
@@ -151,7 +151,7 @@ impl Sink {
     pub(crate) fn trace_started(&self, trace: &Arc<TraceCore>) {
         match *self {
             #[cfg(feature = "collect")]
-            Self::Collector(ref collector) => collector.trace_started(trace),
+            Self::Collector(collector) => collector.trace_started(trace),
             #[cfg(feature = "collect")]
             Self::Recorder(ref recording) => recording.trace_started(trace),
             #[cfg(not(feature = "collect"))]
@@ -162,7 +162,7 @@ impl Sink {
     pub(crate) fn trace_ended(&self, root: RootEnd) {
         match *self {
             #[cfg(feature = "collect")]
-            Self::Collector(ref collector) => collector.trace_ended(root),
+            Self::Collector(collector) => collector.trace_ended(root),
             #[cfg(feature = "collect")]
             Self::Recorder(ref recording) => recording.trace_ended(&root),
             #[cfg(not(feature = "collect"))]
@@ -181,7 +181,7 @@ impl Sink {
     ) -> (SpanId, Ticket, Option<Box<Beginning>>) {
         match *self {
             #[cfg(feature = "collect")]
-            Self::Collector(ref collector) => {
+            Self::Collector(collector) => {
                 let Beginning { meta, parent, started } = beginning;
                 let (key, meta) = (trace.key, meta.index());
                 let raw = |span| RawSpan { trace: key, span, parent, started, meta, depth, tenant };
@@ -199,7 +199,7 @@ impl Sink {
     pub(crate) fn span_closed(&self, trace: &Arc<TraceCore>, span: &OpenSpan, at: Timestamp, status: Status) {
         match *self {
             #[cfg(feature = "collect")]
-            Self::Collector(ref collector) => collector.span_closed(span.ticket, span.id, End { at, status }),
+            Self::Collector(collector) => collector.span_closed(span.ticket, span.id, End { at, status }),
             #[cfg(feature = "collect")]
             Self::Recorder(ref recording) => recording.span_closed(trace, span, at, status),
             #[cfg(not(feature = "collect"))]

@@ -92,7 +92,7 @@ impl Shared {
 /// What a thread holds of itself.
 #[derive(Debug)]
 pub(crate) struct Local {
-    pub(crate) collector: Arc<Collector>,
+    pub(crate) collector: &'static Collector,
     pub(crate) buffer: Arc<ThreadBuffer>,
     segment: Option<Arc<Segment>>,
     /// Where the next record goes, and where the last may.
@@ -104,9 +104,9 @@ pub(crate) struct Local {
 }
 
 impl Local {
-    pub(crate) fn new(collector: &Arc<Collector>) -> Self {
+    pub(crate) fn new(collector: &'static Collector) -> Self {
         Self {
-            collector: Arc::clone(collector),
+            collector,
             buffer: collector.register(),
             segment: None,
             next: 0,

@@ -60,7 +60,7 @@ pub struct Annotated<A>(PhantomData<fn() -> A>);
 
 impl<A: Attribute> Begin for Annotated<A> {
     fn begin(self) -> Begun {
-        Begun((A::OPENS || slot::is_open()).then(|| Box::new(Scope::child())))
+        Begun((A::OPENS || slot::is_open()).then(Scope::child))
     }
 }
 
@@ -115,6 +115,7 @@ impl Open {
             });
         } else if let Some(mut scope) = self.scope.take().and_then(Entered::leave) {
             scope.close(failure);
+            scope.recycle();
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A scope: a context, and what ends with it.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 pub(crate) use super::slot::current;
@@ -42,6 +43,11 @@ pub(crate) struct Scope {
     undo: Vec<Undo>,
 }
 
+thread_local! {
+    #[allow(clippy::vec_box)] // It is the boxes that are kept.
+    static POOL: RefCell<Vec<Box<Scope>>> = const { RefCell::new(Vec::new()) };
+}
+
 #[derive(Debug)]
 enum Undo {
     Tenant(Option<TenantId>),
@@ -76,15 +82,38 @@ impl Scope {
     }
 
     /// A scope inside the innermost one.
-    pub(crate) fn child() -> Self {
-        current(|parent| match parent {
-            None => Self::new(Context::default()),
-            Some(parent) => {
-                let mut child = Self::new(parent.context.clone());
+    pub(crate) fn child() -> Box<Self> {
+        let mut child = POOL
+            .try_with(|pool| pool.try_borrow_mut().ok()?.pop())
+            .ok()
+            .flatten()
+            .unwrap_or_else(|| Box::new(Self::new(Context::default())));
+        current(|parent| {
+            if let Some(parent) = parent {
+                child.context.clone_from(&parent.context);
                 child.first_act_of = parent.fresh.take();
-                child
             }
-        })
+        });
+        child
+    }
+
+    /// Keeps a closed scope for the next one: most are short, and there is one a trace and one an async span.
+    pub(crate) fn recycle(mut self: Box<Self>) {
+        const MOST: usize = 32;
+        self.context = Context::default();
+        self.failure = None;
+        self.fresh = None;
+        self.first_act_of = None;
+        self.relation = None;
+        self.undo.clear();
+        // Past the thread's end there is no pool, and the scope is freed.
+        let _ = POOL.try_with(|pool| {
+            if let Ok(mut pool) = pool.try_borrow_mut()
+                && pool.len() < MOST
+            {
+                pool.push(self);
+            }
+        });
     }
 
     /// The span that this scope, or its innermost level, opened.

@@ -11,7 +11,7 @@ use crate::collect::ledger::DropReason;
 /// The export thread's side of the accounting.
 #[derive(Debug)]
 pub(crate) struct Account {
-    pub(crate) collector: Arc<Collector>,
+    pub(crate) collector: &'static Collector,
     /// How many of each sweep are held.
     held: BTreeMap<u64, usize>,
     /// Tokens and calls per tenant and model.
@@ -47,7 +47,7 @@ impl TraceItem {
 }
 
 impl Account {
-    pub(crate) fn new(collector: Arc<Collector>, totals: Arc<std::sync::Mutex<Totals>>) -> Self {
+    pub(crate) fn new(collector: &'static Collector, totals: Arc<std::sync::Mutex<Totals>>) -> Self {
         Self { collector, held: BTreeMap::new(), totals }
     }
 

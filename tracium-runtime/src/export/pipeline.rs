@@ -72,7 +72,7 @@ enum Wake {
 pub(crate) struct Pipeline {
     exporter: Box<dyn Exporter>,
     account: Account,
-    collector: Arc<Collector>,
+    collector: &'static Collector,
     totals: Arc<Mutex<Totals>>,
     reader: Reader,
     brought: Sweep,
@@ -91,10 +91,10 @@ pub(crate) struct Pipeline {
 }
 
 impl Pipeline {
-    pub(crate) fn new(collector: Arc<Collector>, exporter: Box<dyn Exporter>, totals: Arc<Mutex<Totals>>) -> Self {
+    pub(crate) fn new(collector: &'static Collector, exporter: Box<dyn Exporter>, totals: Arc<Mutex<Totals>>) -> Self {
         Self {
             exporter,
-            account: Account::new(Arc::clone(&collector), Arc::clone(&totals)),
+            account: Account::new(collector, Arc::clone(&totals)),
             collector,
             totals,
             reader: Reader::default(),

@@ -12,7 +12,7 @@ use crate::collect::{Collector, install_global};
 /// The process's export.
 #[derive(Debug)]
 pub(crate) struct Handle {
-    pub(crate) collector: Arc<Collector>,
+    pub(crate) collector: &'static Collector,
     pub(crate) totals: Arc<Mutex<Totals>>,
     commands: mpsc::UnboundedSender<Command>,
 }
@@ -25,8 +25,8 @@ pub(crate) fn handle() -> Option<&'static Handle> {
 }
 
 /// Starts the process's export; false where one runs already.
-pub(crate) fn start(collector: Arc<Collector>, exporter: Box<dyn Exporter>) -> bool {
-    if !install_global(Arc::clone(&collector)) {
+pub(crate) fn start(collector: &'static Collector, exporter: Box<dyn Exporter>) -> bool {
+    if !install_global(collector) {
         return false;
     }
     HANDLE.set(Handle::spawn(collector, exporter)).is_ok()
@@ -34,10 +34,10 @@ pub(crate) fn start(collector: Arc<Collector>, exporter: Box<dyn Exporter>) -> b
 
 impl Handle {
     /// Starts an export thread of its own for `collector`.
-    pub(crate) fn spawn(collector: Arc<Collector>, exporter: Box<dyn Exporter>) -> Self {
+    pub(crate) fn spawn(collector: &'static Collector, exporter: Box<dyn Exporter>) -> Self {
         let (commands, receiver) = mpsc::unbounded_channel();
         let totals = Arc::new(Mutex::new(Totals::default()));
-        let pipeline = Pipeline::new(Arc::clone(&collector), exporter, Arc::clone(&totals));
+        let pipeline = Pipeline::new(collector, exporter, Arc::clone(&totals));
         let spawned = thread::Builder::new().name("tracium-export".to_owned()).spawn(move || match runtime() {
             Ok(runtime) => runtime.block_on(pipeline.run(receiver)),
             Err(error) => {

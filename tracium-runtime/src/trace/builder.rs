@@ -162,7 +162,7 @@ impl TraceBuilder {
 
 impl Begin for TraceBuilder {
     fn begin(self) -> Begun {
-        let mut scope = Box::new(Scope::child());
+        let mut scope = Scope::child();
         if let Some((trace, open)) = self.open_in(&mut scope.context) {
             scope.fresh = (open.id == trace.root).then(|| Arc::clone(&trace));
             scope.hold(&trace, open);
@@ -238,7 +238,7 @@ impl SpanBuilder {
 
 impl Begin for SpanBuilder {
     fn begin(self) -> Begun {
-        let mut scope = Box::new(Scope::child());
+        let mut scope = Scope::child();
         if scope.open_span(&SPAN, Some(self.0)).is_none() {
             notice::orphan_span(SPAN.function);
         }

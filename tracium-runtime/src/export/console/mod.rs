@@ -208,7 +208,7 @@ mod tests {
     struct Bench {
         console: Console,
         account: Account,
-        collector: Arc<Collector>,
+        collector: &'static Collector,
         screen: Screen,
     }
 
@@ -219,23 +219,18 @@ mod tests {
             let style = Style { width: 80, colour: false };
             Self {
                 console: Console::with_output(None, style, Box::new(screen.clone())),
-                account: Account::new(Arc::clone(&collector), Arc::new(Mutex::new(Totals::default()))),
+                account: Account::new(collector, Arc::new(Mutex::new(Totals::default()))),
                 collector,
                 screen,
             }
         }
 
         fn trace(&self) -> Arc<Tracked> {
-            Tracked::new(TraceCore::open(
-                &BOT,
-                TraceSpec::default(),
-                None,
-                Sink::Collector(Arc::clone(&self.collector)),
-            ))
+            Tracked::new(TraceCore::open(&BOT, TraceSpec::default(), None, Sink::Collector(self.collector)))
         }
 
         fn remote(&self) -> Arc<Tracked> {
-            let sink = Sink::Collector(Arc::clone(&self.collector));
+            let sink = Sink::Collector(self.collector);
             Tracked::new(TraceCore::remote(crate::TraceId::random(), None, None, None, SpanId::random(), sink))
         }
 
@@ -265,7 +260,7 @@ mod tests {
         }
     }
 
-    fn collector() -> Arc<Collector> {
+    fn collector() -> &'static Collector {
         let policy = Policy { content: true, ..Policy::default() };
         Collector::new(Budget::new(10_000, 1 << 24), policy)
     }
@@ -368,8 +363,8 @@ mod tests {
         });
         let style = Style { width: 80, colour: false };
         let console = Console::with_output(Some(mask), style, Box::new(screen.clone()));
-        let handle = Handle::spawn(Arc::clone(&collector), Box::new(console));
-        let before = install_thread(Sink::Collector(Arc::clone(&collector)));
+        let handle = Handle::spawn(collector, Box::new(console));
+        let before = install_thread(Sink::Collector(collector));
         start_trace("bot").tenant(TenantId::try_from("acme").unwrap()).metadata("plan", "gold").run(|| {
             start_span("llm", "complete").model("gpt-4o").run(|| {
                 current_span()
@@ -394,7 +389,7 @@ mod tests {
             printed[0]
         );
         assert!(printed[0].ends_with("\n      out: [withheld]\n"), "{}", printed[0]);
-        let stats = Stats::of(&collector);
+        let stats = Stats::of(collector);
         assert_eq!((stats.emitted, stats.acknowledged, stats.queued), (3, 3, 0));
         assert_eq!((stats.buffered_records, stats.buffered_bytes), (0, 0));
 

@@ -5,7 +5,6 @@
 mod server;
 
 use std::net::TcpListener;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -39,13 +38,13 @@ impl Export {
             root_certificates: Vec::new(),
         };
         let collector = Collector::new(budget, Policy { content: true, per_tenant: None });
-        install_thread(Sink::Collector(Arc::clone(&collector)));
+        install_thread(Sink::Collector(collector));
         let rest = Rest::new(&endpoint, None).unwrap();
         Self { handle: Handle::spawn(collector, Box::new(rest)) }
     }
 
     fn stats(&self) -> Stats {
-        Stats::of(&self.handle.collector)
+        Stats::of(self.handle.collector)
     }
 
     fn flush(&self) -> Stats {
@@ -350,7 +349,7 @@ fn spans_that_open_and_end_on_different_threads_arrive_once() {
 fn what_is_emitted_is_never_less_than_what_became_of_it() {
     let server = Server::start(accept);
     let export = Export::to(&server.url());
-    let sink = Sink::Collector(Arc::clone(&export.handle.collector));
+    let sink = Sink::Collector(export.handle.collector);
     let threads: Vec<_> = (0..3)
         .map(|_| {
             let sink = sink.clone();
