@@ -63,7 +63,7 @@ impl TraceId {
 
     /// The id as a UUID with hyphens, as Tracium's REST API shows it.
     pub fn to_uuid(self) -> String {
-        uuid(self.0)
+        uuid_text(self.0).iter().copied().map(char::from).collect()
     }
 }
 
@@ -130,11 +130,21 @@ impl SpanId {
 
     /// The UUID under which Tracium's REST API knows this span of `trace`.
     pub fn to_uuid(self, trace: TraceId) -> String {
+        uuid_text(self.uuid_bytes(trace)).iter().copied().map(char::from).collect()
+    }
+
+    /// The text of [`SpanId::to_uuid`], without a string of its own.
+    #[cfg_attr(not(feature = "rest"), allow(dead_code))]
+    pub(crate) fn uuid_text(self, trace: TraceId) -> [u8; 36] {
+        uuid_text(self.uuid_bytes(trace))
+    }
+
+    fn uuid_bytes(self, trace: TraceId) -> [u8; 16] {
         let mut bytes = [0; 16];
         bytes[..8].copy_from_slice(&trace.0[..8]);
         bytes[6] = bytes[6] & 0x0f | 0x40;
         bytes[8..].copy_from_slice(&self.to_bytes());
-        uuid(bytes)
+        bytes
     }
 }
 
@@ -150,15 +160,18 @@ impl fmt::Debug for SpanId {
     }
 }
 
-fn uuid(bytes: [u8; 16]) -> String {
+fn uuid_text(bytes: [u8; 16]) -> [u8; 36] {
     const HEX: &[u8; 16] = b"0123456789abcdef";
-    let mut text = String::with_capacity(36);
-    for (at, byte) in bytes.into_iter().enumerate() {
-        if matches!(at, 4 | 6 | 8 | 10) {
-            text.push('-');
+    let mut text = [b'-'; 36];
+    let mut at = 0;
+    for byte in bytes {
+        // Where the hyphens stand.
+        if matches!(at, 8 | 13 | 18 | 23) {
+            at += 1;
         }
-        text.push(char::from(HEX[usize::from(byte >> 4)]));
-        text.push(char::from(HEX[usize::from(byte & 15)]));
+        text[at] = HEX[usize::from(byte >> 4)];
+        text[at + 1] = HEX[usize::from(byte & 15)];
+        at += 2;
     }
     text
 }

@@ -112,6 +112,11 @@ pub struct FlushReport {
 
 const NOTHING_TO_DO: FlushReport = FlushReport { complete: true, queued: 0 };
 
+/// `Duration::MAX` is what people write for "as long as it takes"; clocks cannot count that far.
+fn bounded(timeout: Duration) -> Duration {
+    timeout.min(Duration::from_secs(365 * 24 * 60 * 60))
+}
+
 /// Sends everything that ended before the call; returns when that is done, or after `timeout`.
 ///
 /// It may be called anywhere, also inside a current-thread runtime: the export has a thread of its own.
@@ -123,7 +128,7 @@ pub fn flush(timeout: Duration) -> FlushReport {
 pub async fn flush_async(timeout: Duration) -> FlushReport {
     let Some(handle) = handle() else { return NOTHING_TO_DO };
     let (sender, receiver) = oneshot::channel();
-    let deadline = Instant::now() + timeout;
+    let deadline = Instant::now() + bounded(timeout);
     if !handle.send(Command::Flush { deadline, answer: crate::export::Answer::Task(sender) }) {
         return handle.after_the_end();
     }
@@ -155,6 +160,7 @@ impl Handle {
     }
 
     fn ask(&self, timeout: Duration, command: impl FnOnce(Instant, crate::export::Answer) -> Command) -> FlushReport {
+        let timeout = bounded(timeout);
         let (sender, receiver) = std::sync::mpsc::channel();
         let deadline = Instant::now() + timeout;
         if !self.send(command(deadline, crate::export::Answer::Thread(sender))) {

@@ -6,13 +6,14 @@ use serde_core::de::IgnoredAny;
 
 use super::super::{SpanItem, SpanRecord, TraceItem, View};
 use super::lane::Lane;
-use super::text::{agent_name, cut, rfc3339};
-use crate::SpanId;
+use super::text::{agent_name, cut, write_rfc3339};
+use crate::clock::Timestamp;
 use crate::config::Mask;
 use crate::content::{Json, fit, write_string, write_u64};
 use crate::panics::contained;
-use crate::trace::details::Error;
+use crate::trace::details::{Error, SpanDetails};
 use crate::trace::{Status, TraceCore};
+use crate::{SpanId, TraceId};
 
 /// What input and output may have, as JSON.
 const CONTENT_BYTES: usize = 100_000;
@@ -88,6 +89,9 @@ impl Encoder {
 
     pub(super) fn spans(&self, lane: &Lane, which: &Spans<'_>) -> Vec<u8> {
         let mut out = Vec::with_capacity(64 + which.ended * 384);
+        // The same for all that name none: found once, behind the trace's lock.
+        let model = lane.trace.model();
+        let model = model.as_deref();
         out.extend_from_slice(b"{\"spans\":[");
         let start = out.len();
         let separate = |out: &mut Vec<u8>| {
@@ -99,15 +103,15 @@ impl Encoder {
             && let Some(end) = &lane.end
         {
             separate(&mut out);
-            self.span(&mut out, lane, &end.root, end.details.as_deref());
+            self.span(&mut out, lane, model, &end.root, end.details.as_deref());
         }
         for SpanItem { record, details, .. } in lane.spans.iter().take(which.ended) {
             separate(&mut out);
-            self.span(&mut out, lane, record, details.as_deref());
+            self.span(&mut out, lane, model, record, details.as_deref());
         }
         for record in which.open {
             separate(&mut out);
-            self.span(&mut out, lane, record, None);
+            self.span(&mut out, lane, model, record, None);
         }
         out.extend_from_slice(b"]}");
         out
@@ -117,14 +121,15 @@ impl Encoder {
         &self,
         out: &mut Vec<u8>,
         lane: &Lane,
+        model: Option<&str>,
         record: &SpanRecord,
-        details: Option<&crate::trace::details::SpanDetails>,
+        details: Option<&SpanDetails>,
     ) {
         let trace = &lane.trace;
         let view = View::new(record, details);
         let is_root = record.id == trace.root && !trace.remote;
         let mut body = Object::new(out);
-        body.text("id", &record.id.to_uuid(trace.id));
+        body.uuid("id", record.id, trace.id);
         body.text("span_type", cut(view.kind(), 128));
         body.text(
             "status",
@@ -134,9 +139,9 @@ impl Encoder {
                 (Some(_), Status::Failed) => "failed",
             },
         );
-        body.text("started_at", &rfc3339(record.started.unix_nanos()));
+        body.time("started_at", record.started);
         if let (Some(ended), Some(duration)) = (record.ended, view.duration()) {
-            body.text("completed_at", &rfc3339(ended.unix_nanos()));
+            body.time("completed_at", ended);
             body.number("latency_ms", u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
         }
         body.text("name", cut(view.name(), 512));
@@ -148,8 +153,7 @@ impl Encoder {
         if self.extras {
             self.extras_of(&mut body, lane, view, is_root);
         }
-        let model = view.model().map(Cow::Borrowed).or_else(|| trace.model().map(Cow::Owned));
-        body.some_text("model_id", model.as_deref().map(|model| cut(model, 256)));
+        body.some_text("model_id", view.model().or(model).map(|model| cut(model, 256)));
         body.some_text("tenant_id", record.tenant.as_ref().map(crate::TenantId::as_str));
         self.json(&mut body, "input", view.input());
         self.json(&mut body, "output", view.output());
@@ -170,7 +174,9 @@ impl Encoder {
         let (record, trace) = (view.record, &lane.trace);
         let parent: Option<SpanId> =
             (!is_root && (record.parent != trace.root || lane.has_root || trace.remote)).then_some(record.parent);
-        body.some_text("parent_span_id", parent.map(|parent| parent.to_uuid(trace.id)).as_deref());
+        if let Some(parent) = parent {
+            body.uuid("parent_span_id", parent, trace.id);
+        }
         if is_root {
             tags(body, trace);
         } else {
@@ -345,6 +351,20 @@ impl<'a> Object<'a> {
             write_string(self.out, value);
         }
         self.out.push(b']');
+    }
+
+    fn uuid(&mut self, key: &str, span: SpanId, trace: TraceId) {
+        self.key(key);
+        self.out.push(b'"');
+        self.out.extend_from_slice(&span.uuid_text(trace));
+        self.out.push(b'"');
+    }
+
+    fn time(&mut self, key: &str, time: Timestamp) {
+        self.key(key);
+        self.out.push(b'"');
+        write_rfc3339(self.out, time.unix_nanos());
+        self.out.push(b'"');
     }
 
     fn number(&mut self, key: &str, value: u64) {

@@ -103,6 +103,14 @@ fn passing_failures_lose_nothing() {
 }
 
 #[test]
+fn a_flush_may_be_given_all_the_time_there_is() {
+    let server = Server::start(accept);
+    let export = Export::to(&server.url());
+    trace(1);
+    assert!(export.handle.flush(Duration::MAX).complete);
+}
+
+#[test]
 fn retry_after_is_waited_for() {
     let mut answer = Response::status(429);
     answer.headers.push(("retry-after", "1".to_owned()));

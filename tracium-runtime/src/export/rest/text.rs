@@ -38,13 +38,25 @@ pub(super) fn path_segment(id: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// RFC 3339 in UTC, with microseconds.
-pub(super) fn rfc3339(unix_nanos: u64) -> String {
+/// Appends RFC 3339 in UTC, with microseconds. Two a span: digits go straight into the buffer.
+pub(super) fn write_rfc3339(out: &mut Vec<u8>, unix_nanos: u64) {
     let seconds = unix_nanos / 1_000_000_000;
-    let micros = unix_nanos / 1_000 % 1_000_000;
     let (year, month, day) = civil((seconds / 86_400) as i64);
-    let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}+00:00")
+    let mut text = *b"0000-00-00T00:00:00.000000+00:00";
+    let mut put = |from: usize, to: usize, mut value: u64| {
+        for digit in text[from..to].iter_mut().rev() {
+            *digit = b'0' + (value % 10) as u8;
+            value /= 10;
+        }
+    };
+    put(0, 4, year as u64);
+    put(5, 7, u64::from(month));
+    put(8, 10, u64::from(day));
+    put(11, 13, seconds / 3_600 % 24);
+    put(14, 16, seconds / 60 % 60);
+    put(17, 19, seconds % 60);
+    put(20, 26, unix_nanos / 1_000 % 1_000_000);
+    out.extend_from_slice(&text);
 }
 
 /// The date that is `days` after 1970-01-01, in the proleptic Gregorian calendar.
@@ -89,6 +101,12 @@ fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn rfc3339(unix_nanos: u64) -> String {
+        let mut out = Vec::new();
+        write_rfc3339(&mut out, unix_nanos);
+        String::from_utf8(out).unwrap()
+    }
 
     #[test]
     fn times_are_rfc_3339_in_utc_with_microseconds() {
