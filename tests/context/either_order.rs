@@ -159,32 +159,61 @@ fn scoped(tenant: &str) -> Option<String> {
     here()
 }
 
-#[test]
-fn a_trace_opened_without_attributes_is_named_by_its_first_act_too() {
-    let recorder = Recorder::install();
-    tracium::start_trace("bot").run(|| scoped("acme"));
-    run(tracium::start_trace("bot").scope(async { scoped("acme") }));
-    for trace in recorder.traces() {
-        assert_eq!(trace.tenant.unwrap(), "acme");
-    }
-}
-
 #[tracium::trace(agent = "dispatcher")]
 fn dispatches() {
     scoped("acme");
     scoped("globex");
+    tool();
 }
 
 #[test]
-fn the_first_act_of_a_trace_names_it_and_the_second_opens_its_own() {
+fn a_trace_that_works_for_one_tenant_after_the_other_is_none_of_theirs() {
     let recorder = Recorder::install();
     dispatches();
-    let tenants: Vec<_> = recorder.traces().into_iter().map(|trace| trace.tenant.unwrap().to_string()).collect();
-    assert_eq!(tenants, ["acme", "globex"]);
-    for span in recorder.spans() {
-        let trace = recorder.traces().into_iter().find(|trace| trace.id == span.trace_id).unwrap();
-        assert_eq!(trace.tenant, span.tenant);
+    tracium::start_trace("dispatcher").run(|| {
+        scoped("acme");
+        scoped("globex");
+        tool();
+    });
+    assert_eq!(recorder.traces().len(), 2);
+    assert!(recorder.traces().iter().all(|trace| trace.tenant.is_none()));
+    let tenants: Vec<_> = recorder.spans().into_iter().map(|span| span.tenant.map(|t| t.to_string())).collect();
+    let each = [Some("acme".to_owned()), Some("globex".to_owned()), None];
+    assert_eq!(tenants, [each.clone(), each].concat());
+}
+
+#[test]
+fn content_of_one_tenant_is_never_recorded_on_a_trace_of_another() {
+    let recorder = Recorder::install();
+    tracium::start_trace("router").tenant("acme").run(|| {
+        tracium::Context::current().with_tenant(tracium::TenantId::try_from("globex").unwrap()).run(|| {
+            tracium::current_span().record_input("of globex");
+            tracium::current_trace().record_output("of globex").add_tags(["globex"]);
+            assert!(!tracium::current_span().is_recording());
+        });
+        tracium::current_trace().add_tags(["acme"]);
+    });
+    let trace = &recorder.traces()[0];
+    assert_eq!((&trace.input, &trace.output), (&None, &None));
+    assert_eq!(trace.tags, ["acme"]);
+}
+
+#[test]
+fn conversions_of_the_users_may_record_themselves() {
+    struct Model;
+    impl From<Model> for String {
+        fn from(_: Model) -> Self {
+            tracium::current_span().add_tags(["converted"]);
+            tracium::current_trace().add_tags(["converted"]);
+            "m".to_owned()
+        }
     }
+    let recorder = Recorder::install();
+    tracium::start_trace("bot").run(|| {
+        tracium::current_span().set_model(Model);
+        tracium::current_trace().set_model(Model);
+    });
+    assert_eq!(recorder.traces()[0].model.as_deref(), Some("m"));
 }
 
 /// A trace of its own tenant whose first act is the scope of another function.

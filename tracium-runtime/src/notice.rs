@@ -31,7 +31,8 @@ pub(crate) fn invalid_tenant(function: &'static str, error: &TenantError) {
         counted::INVALID_TENANTS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         static TURN: counted::Minute = counted::Minute::new();
         if TURN.is_due() {
-            tracing::warn!(target: "tracium", function, %error, "a tenant could not be bound");
+            let error = crate::content::scrub_text(&error.to_string(), 500);
+            tracing::warn!(target: "tracium", function, error, "a tenant could not be bound");
         }
     }
     #[cfg(not(feature = "collect"))]

@@ -47,14 +47,14 @@ impl Collector {
     #[inline]
     fn with_local<R>(&'static self, mut work: impl FnMut(&mut Local) -> R) -> R {
         let done = LOCAL.try_with(|local| {
-            let mut local = local.borrow_mut();
-            match &mut *local {
+            let mut local = local.try_borrow_mut().ok()?;
+            Some(match &mut *local {
                 Some(local) if std::ptr::eq(local.collector, self) => work(local),
                 other => work(other.insert(Local::new(self))),
-            }
+            })
         });
         // A span that ends in a thread-local's destructor finds its thread's part gone: it gets one of its own.
-        done.unwrap_or_else(|_| work(&mut Local::new(self)))
+        done.ok().flatten().unwrap_or_else(|| work(&mut Local::new(self)))
     }
 
     pub(super) fn register(&self) -> Arc<ThreadBuffer> {
@@ -136,37 +136,44 @@ impl Collector {
         })
     }
 
+    /// Ends a span; false where it is not kept.
     #[inline]
-    pub(crate) fn span_closed(&'static self, ticket: Ticket, span: SpanId, end: End) {
+    pub(crate) fn span_closed(&'static self, ticket: Ticket, span: SpanId, end: End) -> bool {
         self.with_local(|local| {
-            if ticket == Ticket::REFUSED || self.is_closed() {
+            let kept = ticket != Ticket::REFUSED && !self.is_closed();
+            if kept {
+                local.end(ticket, span, end);
+            } else {
                 local.buffer.count_lost();
                 self.ledger.drop(self.refusal(), 1);
-            } else {
-                local.end(ticket, span, end);
             }
-        });
+            kept
+        })
     }
 
     fn refusal(&self) -> DropReason {
         if self.is_closed() { DropReason::Shutdown } else { DropReason::QueueFull }
     }
 
-    /// Every thread's buffer; the ones of ended threads for the last time, with `true`.
-    pub(crate) fn threads(&self) -> Vec<(Arc<ThreadBuffer>, bool)> {
+    /// Every thread's buffer, as of now.
+    pub(crate) fn threads(&self) -> Vec<Arc<ThreadBuffer>> {
+        lock(&self.threads).clone()
+    }
+
+    /// The buffers whose threads have ended: nothing follows what is in them now.
+    pub(crate) fn ended_threads(&self) -> Vec<Arc<ThreadBuffer>> {
+        let threads = lock(&self.threads);
+        let ended = threads.iter().filter(|thread| Arc::strong_count(thread) == 1).cloned().collect();
+        // With the count of holders, what the threads did before they let go is to be seen.
+        fence(Ordering::Acquire);
+        ended
+    }
+
+    /// Lets go of a buffer that was read for the last time.
+    pub(crate) fn retire(&self, ended: &Arc<ThreadBuffer>) {
         let mut threads = lock(&self.threads);
-        let mut all = Vec::with_capacity(threads.len());
-        threads.retain(|thread| {
-            // Ended threads let go of their buffer: asked first, so that nothing follows what is taken now.
-            let ended = Arc::strong_count(thread) == 1;
-            if ended {
-                fence(Ordering::Acquire);
-                self.ledger.retired.fetch_add(thread.emitted(), Ordering::Relaxed);
-            }
-            all.push((Arc::clone(thread), ended));
-            !ended
-        });
-        all
+        self.ledger.retired.fetch_add(ended.emitted(), Ordering::Relaxed);
+        threads.retain(|thread| !Arc::ptr_eq(thread, ended));
     }
 
     /// What lies in the threads' buffers, and what ended there, ever.

@@ -28,6 +28,4 @@ pub(crate) use self::sink::{Sink, current_sink};
 pub(crate) use self::sink::{global, set_global_recorder};
 #[cfg(feature = "collect")]
 pub(crate) use self::sink::{install_global, install_thread, uninstall_thread};
-#[cfg(feature = "collect")]
-pub(crate) use self::thread::TraceEvent;
 pub(crate) use self::ticket::Ticket;

@@ -1,9 +1,9 @@
 //! What the application allows to be captured, and how its context stands without a tenant.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use crate::panics::contained;
 use crate::tenant::TenantId;
 
 type PerTenant = Arc<dyn Fn(Option<&TenantId>) -> bool + Send + Sync>;
@@ -20,7 +20,7 @@ impl Policy {
         self.content
             && self.per_tenant.as_ref().is_none_or(|allows| {
                 // A hook of the user's that panics withholds the content; it breaks nothing.
-                catch_unwind(AssertUnwindSafe(|| allows(tenant))).unwrap_or(false)
+                contained(|| allows(tenant)).unwrap_or(false)
             })
     }
 }

@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use super::Collector;
 use super::segment::{End, RawSpan, Segment};
-use super::thread::{ThreadBuffer, TraceEvent};
+use super::thread::ThreadBuffer;
 use crate::SpanId;
+use crate::trace::{RootEnd, TraceCore};
 
 /// What a sweep brought. Spans belong to traces that started in this sweep or in one before; ends to spans of which
 /// the same holds.
 #[derive(Debug, Default)]
 pub(crate) struct Sweep {
-    pub(crate) traces: Vec<TraceEvent>,
+    pub(crate) starts: Vec<Arc<TraceCore>>,
+    pub(crate) trace_ends: Vec<RootEnd>,
     /// Spans that ended, and spans seen for the first time that are open.
     pub(crate) spans: Vec<(RawSpan, Option<End>)>,
     pub(crate) ends: Vec<(SpanId, End)>,
@@ -35,17 +37,25 @@ struct Cursor {
 impl Reader {
     /// Takes what every thread has into `sweep`, also the idle and the ended ones.
     pub(crate) fn sweep(&mut self, collector: &Collector, sweep: &mut Sweep) {
-        let threads = collector.threads();
-        // A span's end follows its record, and its record follows its trace's start: taken in the reverse order, each
-        // that is seen has what it needs.
-        for (thread, _) in &threads {
+        let ended = collector.ended_threads();
+        // A trace's end follows its start, a span's end its record, and its record its trace's start, each perhaps on
+        // another thread, and that perhaps a new one: taken in the reverse order, of the threads as of then, each that
+        // is seen has what it needs.
+        for thread in collector.threads() {
+            sweep.trace_ends.append(&mut thread.lock().take_trace_ends());
+        }
+        for thread in collector.threads() {
             sweep.ends.append(&mut thread.lock().ends);
         }
-        for (thread, ended) in &threads {
-            self.read_thread(thread, *ended, collector, sweep);
+        for thread in collector.threads() {
+            let is_last = ended.iter().any(|ended| Arc::ptr_eq(ended, &thread));
+            self.read_thread(&thread, is_last, collector, sweep);
         }
-        for (thread, _) in &threads {
-            sweep.traces.append(&mut thread.lock().take_traces());
+        for thread in collector.threads() {
+            sweep.starts.append(&mut thread.lock().starts);
+        }
+        for thread in ended {
+            collector.retire(&thread);
         }
     }
 

@@ -199,7 +199,13 @@ impl Sink {
     pub(crate) fn span_closed(&self, trace: &Arc<TraceCore>, span: &OpenSpan, at: Timestamp, status: Status) {
         match *self {
             #[cfg(feature = "collect")]
-            Self::Collector(collector) => collector.span_closed(span.ticket, span.id, End { at, status }),
+            Self::Collector(collector) => {
+                if !collector.span_closed(span.ticket, span.id, End { at, status })
+                    && let Some(details) = trace.take_span(span.id)
+                {
+                    collector.budget.give_back(0, details.bytes);
+                }
+            }
             #[cfg(feature = "collect")]
             Self::Recorder(ref recording) => recording.span_closed(trace, span, at, status),
             #[cfg(not(feature = "collect"))]

@@ -9,13 +9,6 @@ use crate::SpanId;
 use crate::id::IdSource;
 use crate::trace::{RootEnd, TraceCore};
 
-/// Something that happened to a trace, in the order of its thread.
-#[derive(Debug)]
-pub(crate) enum TraceEvent {
-    Started(Arc<TraceCore>),
-    Ended(RootEnd),
-}
-
 /// What the export thread sees of a thread.
 #[derive(Debug, Default)]
 pub(crate) struct ThreadBuffer {
@@ -30,10 +23,12 @@ pub(crate) struct Shared {
     pub(crate) current: Option<Arc<Segment>>,
     /// Segments that it is done with.
     pub(crate) full: Vec<Arc<Segment>>,
-    pub(crate) traces: Vec<TraceEvent>,
+    /// Traces that started here, and those that ended here.
+    pub(crate) starts: Vec<Arc<TraceCore>>,
+    trace_ends: Vec<RootEnd>,
     /// Ends of spans whose records lie elsewhere: in a segment that was full, or in another thread's.
     pub(crate) ends: Vec<(SpanId, End)>,
-    /// How many of `traces` are outcomes that count.
+    /// How many of `trace_ends` are outcomes that count.
     outcomes: usize,
 }
 
@@ -64,7 +59,7 @@ impl ThreadBuffer {
     }
 
     pub(crate) fn push_started(&self, trace: Arc<TraceCore>) {
-        self.lock().traces.push(TraceEvent::Started(trace));
+        self.lock().starts.push(trace);
     }
 
     /// `counts` is false for a trace that was refused at once: it never was.
@@ -74,7 +69,7 @@ impl ThreadBuffer {
             self.count();
             shared.outcomes += 1;
         }
-        shared.traces.push(TraceEvent::Ended(root));
+        shared.trace_ends.push(root);
     }
 
     pub(crate) fn count_lost(&self) {
@@ -83,9 +78,9 @@ impl ThreadBuffer {
 }
 
 impl Shared {
-    pub(crate) fn take_traces(&mut self) -> Vec<TraceEvent> {
+    pub(crate) fn take_trace_ends(&mut self) -> Vec<RootEnd> {
         self.outcomes = 0;
-        std::mem::take(&mut self.traces)
+        std::mem::take(&mut self.trace_ends)
     }
 }
 

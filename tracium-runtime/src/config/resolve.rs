@@ -114,7 +114,8 @@ fn exporter(builder: &Builder, environment: &Environment, has_key: bool) -> Resu
             _ => {
                 return Err(InitError::InvalidValue {
                     variable: EXPORTER,
-                    value: name.to_owned(),
+                    // A key that was put into the wrong variable must not show.
+                    value: name.chars().take(12).collect(),
                     expected: "`rest`, `otlp`, `console`, `discard` or `none`",
                 });
             }

@@ -51,7 +51,7 @@ pub(crate) fn input(collect: impl FnOnce(&mut InputCapture)) {
         contained(|| collect(&mut capture));
         let InputCapture { named, whole } = capture;
         let input = whole.unwrap_or_else(|| named.finish());
-        trace.record(span, input, |details, value| details.input = Some(value));
+        trace.record(span, input, |details| &mut details.input);
     }
 }
 
@@ -60,7 +60,7 @@ pub(crate) fn output(value: &(impl Serialize + ?Sized)) {
     if let Some((trace, span)) = capturing() {
         let mut object = ObjectWriter::new(&Limits::CAPTURE);
         object.value("return", value);
-        trace.record(span, object.finish(), |details, value: Json| details.output = Some(value));
+        trace.record(span, object.finish(), |details| &mut details.output);
     }
 }
 

@@ -183,7 +183,7 @@ pub(crate) fn trace_in(
 ) -> Option<(Arc<TraceCore>, OpenSpan)> {
     let tenant = context.effective_tenant();
     if let Some(SpanRef { trace, id, depth }) = &context.span {
-        let relation = trace.relation(tenant.as_ref());
+        let relation = settled_relation(trace, tenant.as_ref());
         if !meta.new_trace && relation != Relation::Foreign {
             let open = span_of(context, trace, &meta.span, (*id, *depth), relation);
             let agent = spec.agent.take();
@@ -214,7 +214,7 @@ pub(crate) fn trace_in(
 fn link(spec: &mut TraceSpec, context: &Context) {
     if let Some(parent) = &context.span {
         let text = |id: &dyn Display| content::to_json(&id.to_string(), &Limits::CAPTURE);
-        put(&mut spec.details_mut().metadata, "linked.trace_id", text(&parent.trace.public_id()));
+        put(&mut spec.details_mut().metadata, "linked.trace_id", text(&parent.trace.id.to_uuid()));
         put(&mut spec.details_mut().metadata, "linked.span_id", text(&parent.id.to_uuid(parent.trace.id)));
     }
 }
@@ -243,7 +243,7 @@ pub(crate) fn span_in(
 ) -> Option<(Arc<TraceCore>, OpenSpan)> {
     let parent = context.span.as_ref()?;
     let tenant = context.effective_tenant();
-    let relation = parent.trace.relation(tenant.as_ref());
+    let relation = settled_relation(&parent.trace, tenant.as_ref());
     let (trace, open) = if relation == Relation::Foreign {
         // Another tenant's work belongs into a trace of its own.
         let mut spec = TraceSpec {
@@ -266,6 +266,15 @@ pub(crate) fn span_in(
         trace.add_details(open.id, *details);
     }
     Some((trace, open))
+}
+
+/// How `tenant` stands to the trace's, for a span that opens now: a trace that is to carry another's span cannot be named
+/// in between.
+fn settled_relation(trace: &TraceCore, tenant: Option<&TenantId>) -> Relation {
+    match trace.relation(tenant) {
+        Relation::Carried if !trace.carry() => trace.relation(tenant),
+        relation => relation,
+    }
 }
 
 /// A span that stays in `trace`, under `parent`.
@@ -298,19 +307,14 @@ pub(crate) fn bind(meta: &'static TenantMeta, tenant: Option<TenantId>) {
 /// The innermost scope's call was refused: a trace of the same function leaves nothing behind.
 pub(crate) fn reject(meta: &'static TenantMeta) {
     current(|scope| {
-        if let Some(trace) = scope.and_then(|scope| scope.first_act_of.take())
-            && trace.meta.place == Some(meta.place)
-        {
+        if let Some(trace) = scope.and_then(|scope| first_act(scope, meta)) {
             trace.try_discard();
         }
     });
 }
 
-/// The trace whose first act this scope is, where it may be named after it: by a scope of its own function; or, while
-/// it has no tenant and nothing is recorded on it, by another function's. A trace of one tenant that calls a scope of
-/// another first is none of that one's.
+/// The trace of the same function, whose first act this scope is. A trace that calls a scope of another function first,
+/// as one does that works for one tenant after the other, is none of that one's: it takes neither its name nor its end.
 fn first_act(scope: &mut Scope, meta: &'static TenantMeta) -> Option<Arc<TraceCore>> {
-    let trace = scope.first_act_of.take()?;
-    let own = trace.meta.place == Some(meta.place);
-    (own || (trace.tenant().is_none() && !trace.has_records())).then_some(trace)
+    scope.first_act_of.take().filter(|trace| trace.meta.place == Some(meta.place))
 }

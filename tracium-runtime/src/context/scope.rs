@@ -132,6 +132,21 @@ impl Scope {
         self.levels.get_mut(self.depth.checked_sub(1)?)
     }
 
+    /// The span that handles record on, and the tenant that they record for: none, where the scope's tenant is another
+    /// than the trace's.
+    pub(crate) fn recorded_span(&mut self) -> Option<(&SpanRef, Option<TenantId>)> {
+        let named = self.context.span.as_ref()?.trace.named();
+        let relation = match self.relation {
+            Some((then, relation)) if then == named => relation,
+            _ => self.find_relation(named)?,
+        };
+        // Its own span is what it is, whatever tenant the scope has taken since.
+        if relation == Relation::Foreign && self.own_span().is_none() {
+            return None;
+        }
+        Some((self.context.span.as_ref()?, self.context.effective_tenant()))
+    }
+
     #[inline]
     fn own_span_mut(&mut self) -> &mut Option<OpenSpan> {
         match self.depth {

@@ -23,7 +23,7 @@ impl Exporter for Discard {
         account.acknowledge(trace.receipt());
     }
 
-    fn trace_discarded(&mut self, _: &Arc<Tracked>) {}
+    fn trace_discarded(&mut self, _: &Arc<Tracked>, _: &mut Account) {}
 
     fn trace_gone(&mut self, _: &Arc<Tracked>) {}
 

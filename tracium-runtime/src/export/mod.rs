@@ -39,7 +39,7 @@ pub(crate) trait Exporter: Send {
     /// A trace ended; spans of it may follow.
     fn trace_ended(&mut self, trace: TraceItem, account: &mut Account);
     /// A trace was opened and refused at once: it never was.
-    fn trace_discarded(&mut self, trace: &Arc<Tracked>);
+    fn trace_discarded(&mut self, trace: &Arc<Tracked>, account: &mut Account);
     /// The trace has ended, and nobody is left who could add to it.
     fn trace_gone(&mut self, trace: &Arc<Tracked>);
     /// Sends what is due; with `all`, everything.

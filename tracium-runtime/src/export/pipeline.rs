@@ -16,7 +16,7 @@ use super::view::View;
 use super::{Account, Exporter, SpanItem, SpanRecord, Totals, TraceItem, Tracked};
 use crate::collect::ledger::DropReason;
 use crate::collect::segment::{End, RawSpan};
-use crate::collect::{Collector, Reader, Sweep, TraceEvent};
+use crate::collect::{Collector, Reader, Sweep};
 use crate::notice::Minute;
 use crate::stats::FlushReport;
 use crate::trace::details::SpanDetails;
@@ -47,6 +47,11 @@ pub(crate) enum Answer {
 }
 
 impl Answer {
+    /// The future that asked was dropped.
+    fn is_unwanted(&self) -> bool {
+        matches!(self, Self::Task(sender) if sender.is_closed())
+    }
+
     fn give(self, report: FlushReport) {
         // Whoever asked may have gone, at their own deadline.
         match self {
@@ -182,10 +187,8 @@ impl Pipeline {
         let gone = self.take_abandoned();
         let mut brought = std::mem::take(&mut self.brought);
         self.reader.sweep(&self.collector, &mut brought);
-        for event in &brought.traces {
-            if let TraceEvent::Started(trace) = event {
-                self.started(trace);
-            }
+        for trace in brought.starts.drain(..) {
+            self.started(&trace);
         }
         for (span, end) in brought.spans.drain(..) {
             self.span(span, end);
@@ -195,10 +198,8 @@ impl Pipeline {
                 self.ended(&span, end);
             }
         }
-        for event in brought.traces.drain(..) {
-            if let TraceEvent::Ended(root) = event {
-                self.trace_ended(&root);
-            }
+        for root in brought.trace_ends.drain(..) {
+            self.trace_ended(&root);
         }
         self.brought = brought;
         for trace in gone {
@@ -288,10 +289,15 @@ impl Pipeline {
     }
 
     fn trace_ended(&mut self, end: &RootEnd) {
-        let Some(trace) = self.live.get(&end.trace.key).map(Arc::clone) else { return };
+        let Some(trace) = self.live.get(&end.trace.key).map(Arc::clone) else {
+            // Its start is not known, which the order of a sweep rules out; were it so, it is counted.
+            self.account.accept(self.sweep);
+            self.account.drop(Receipt::of(self.sweep), DropReason::ExportThread);
+            return;
+        };
         self.ended.push(trace.key);
         if trace.is_discarded() {
-            self.exporter.trace_discarded(&trace);
+            self.exporter.trace_discarded(&trace, &mut self.account);
             self.collector.budget.give_back(1, 0);
             return;
         }
@@ -330,7 +336,7 @@ impl Pipeline {
         let mut stop = false;
         for index in (0..self.waiters.len()).rev() {
             let waiter = &self.waiters[index];
-            if self.account.is_clear(waiter.sweep) || waiter.deadline <= now {
+            if self.account.is_clear(waiter.sweep) || waiter.deadline <= now || waiter.answer.is_unwanted() {
                 let waiter = self.waiters.swap_remove(index);
                 let report = self.report(waiter.sweep);
                 if waiter.stop {

@@ -1,5 +1,6 @@
 //! The export thread, and what the rest of the process holds of it.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 
@@ -8,6 +9,7 @@ use tokio::sync::mpsc;
 use super::{Command, Exporter, Pipeline, Totals};
 use crate::collect::ledger::DropReason;
 use crate::collect::{Collector, install_global};
+use crate::panics;
 
 /// The process's export.
 #[derive(Debug)]
@@ -38,17 +40,19 @@ impl Handle {
         let (commands, receiver) = mpsc::unbounded_channel();
         let totals = Arc::new(Mutex::new(Totals::default()));
         let pipeline = Pipeline::new(collector, exporter, Arc::clone(&totals));
-        let spawned = thread::Builder::new().name("tracium-export".to_owned()).spawn(move || match runtime() {
-            Ok(runtime) => runtime.block_on(pipeline.run(receiver)),
-            Err(error) => {
-                tracing::error!(target: "tracium", %error, "the export thread has no runtime; nothing is exported");
+        let run = move || {
+            let ended = match runtime() {
+                Ok(runtime) => {
+                    panics::contained(|| runtime.block_on(pipeline.run(receiver))).ok_or("it panicked".to_owned())
+                }
+                Err(error) => Err(format!("it has no runtime: {error}")),
+            };
+            if let Err(why) = ended {
+                give_up(collector, &why);
             }
-        });
-        if let Err(error) = spawned {
-            // The program goes on, and what it emits is counted as lost.
-            collector.close();
-            collector.ledger.note_error(&format!("{}: {error}", DropReason::ExportThread));
-            tracing::error!(target: "tracium", %error, "the export thread could not be started; nothing is exported");
+        };
+        if let Err(error) = thread::Builder::new().name("tracium-export".to_owned()).spawn(run) {
+            give_up(collector, &format!("it could not be started: {error}"));
         }
         Self { collector, totals, commands }
     }
@@ -57,6 +61,18 @@ impl Handle {
     pub(crate) fn send(&self, command: Command) -> bool {
         self.commands.send(command).is_ok()
     }
+}
+
+/// The export thread is gone, and not because it was asked to: the program goes on, what the thread held and what comes
+/// is counted as lost.
+fn give_up(collector: &Collector, why: &str) {
+    collector.close();
+    let held = collector.ledger.held.swap(0, Ordering::Relaxed);
+    collector.ledger.drop(DropReason::ExportThread, held);
+    let text = format!("the export thread ended, and nothing is exported: {why}");
+    collector.ledger.note_error(&text);
+    // A subscriber of the user's may be what panicked.
+    panics::contained(|| tracing::error!(target: "tracium", "{text}"));
 }
 
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {

@@ -164,7 +164,6 @@ impl Begin for TraceBuilder {
     fn begin(self) -> Begun {
         let mut scope = Scope::child();
         if let Some((trace, open)) = self.open_in(&mut scope.context) {
-            scope.fresh = (open.id == trace.root).then(|| Arc::clone(&trace));
             scope.hold(&trace, open);
         }
         Begun(Some(scope))
@@ -287,7 +286,7 @@ impl OwnedSpan {
         let Some((trace, open)) = opened else {
             return Self { open: None, handle: SpanHandle::default(), context, panicking: false };
         };
-        let handle = SpanHandle::new(&trace, open.id, context.tenant.as_ref());
+        let handle = SpanHandle::new(&trace, open.id, context.effective_tenant().as_ref());
         context.span = Some(SpanRef { trace, id: open.id, depth: open.depth });
         Self { open: Some(open), handle, context, panicking: std::thread::panicking() }
     }

@@ -204,7 +204,6 @@ impl TraceCore {
         depth: u32,
         tenant: TenantId,
     ) -> OpenSpan {
-        self.state().carries = true;
         let open = self.open_span(meta, parent, depth, TenantMark::Own);
         self.with_span(open.id, |details| details.tenant = Some(tenant));
         open
@@ -234,6 +233,14 @@ impl TraceCore {
     pub(crate) fn try_discard(&self) {
         let state = self.state();
         self.discarded.store(!state.announced, Ordering::Release);
+    }
+
+    /// Notes that a span of a tenant of its own will be in this trace of none, which cannot be named from now on; false
+    /// where it has been.
+    pub(crate) fn carry(&self) -> bool {
+        let mut state = self.state();
+        state.carries |= state.tenant.is_none();
+        state.carries
     }
 
     /// The trace was refused as it opened: it never was.
@@ -279,12 +286,16 @@ impl TraceCore {
     }
 
     /// Puts a value into a field of `span`, if the buffers have room for its bytes; else a note that says so.
-    pub(crate) fn record(&self, span: SpanId, value: Json, field: impl FnOnce(&mut SpanDetails, Json)) {
+    pub(crate) fn record(&self, span: SpanId, value: Json, field: impl FnOnce(&mut SpanDetails) -> &mut Option<Json>) {
         let (value, bytes) = self.admit(value);
-        self.with_span(span, |details| {
-            details.bytes += bytes;
-            field(details, value);
+        let before = self.with_span(span, |details| {
+            let before = field(details).replace(value).map_or(0, |before| before.len()).min(details.bytes);
+            details.bytes = details.bytes - before + bytes;
+            before
         });
+        if before > 0 {
+            self.sink.give_back_bytes(before);
+        }
     }
 
     /// The value, or a note where the buffers have no room for it; and the bytes it was admitted with.
@@ -319,7 +330,13 @@ impl TraceCore {
         } else {
             error.message = Box::default();
         }
+        let mut bytes = error.message.len();
+        if !self.sink.admit_bytes(bytes) {
+            error.message = Box::default();
+            bytes = 0;
+        }
         self.with_span(span, |details| {
+            details.bytes += bytes;
             details.error.get_or_insert(error);
         });
     }

@@ -15,6 +15,9 @@ use crate::{SpanId, TraceId};
 
 /// The span that the calling code runs in; in a trace's own body, the trace's root.
 ///
+/// Where the scope's tenant is another than the trace's, and no span of its own is open yet, there is none: one tenant's
+/// content never lands on another's trace.
+///
 /// The handle may be kept and sent elsewhere. What it records after the span's end is not exported.
 ///
 /// ```
@@ -26,9 +29,8 @@ use crate::{SpanId, TraceId};
 /// ```
 pub fn current_span() -> SpanHandle {
     current(|scope| {
-        let context = &scope?.context;
-        let span = context.span.as_ref()?;
-        Some(SpanHandle::new(&span.trace, span.id, context.tenant.as_ref()))
+        let (span, tenant) = scope?.recorded_span()?;
+        Some(SpanHandle::new(&span.trace, span.id, tenant.as_ref()))
     })
     .unwrap_or_default()
 }
@@ -41,9 +43,8 @@ pub fn current_span() -> SpanHandle {
 /// ```
 pub fn current_trace() -> TraceHandle {
     current(|scope| {
-        let context = &scope?.context;
-        let trace = &context.span.as_ref()?.trace;
-        Some(TraceHandle(SpanHandle::new(trace, trace.root, context.tenant.as_ref())))
+        let (span, tenant) = scope?.recorded_span()?;
+        Some(TraceHandle(SpanHandle::new(&span.trace, span.trace.root, tenant.as_ref())))
     })
     .unwrap_or_default()
 }
@@ -85,27 +86,29 @@ impl SpanHandle {
     /// redacted, base64 and data URLs become a note of their size. On the wire long strings are cut until the
     /// whole fits into 100,000 bytes. Nothing is recorded where content capture is off.
     pub fn record_input(&self, value: &(impl Serialize + ?Sized)) -> &Self {
-        self.content(value, |details, value| details.input = Some(value))
+        self.content(value, |details| &mut details.input)
     }
 
     /// What came out. The limits of [`record_input`](Self::record_input) hold.
     pub fn record_output(&self, value: &(impl Serialize + ?Sized)) -> &Self {
-        self.content(value, |details, value| details.output = Some(value))
+        self.content(value, |details| &mut details.output)
     }
 
     /// The tools that were offered to the model.
     pub fn set_tools(&self, tools: &(impl Serialize + ?Sized)) -> &Self {
-        self.content(tools, |details, value| details.tools = Some(value))
+        self.content(tools, |details| &mut details.tools)
     }
 
     /// The tools that the model asked for.
     pub fn set_tool_calls(&self, calls: &(impl Serialize + ?Sized)) -> &Self {
-        self.content(calls, |details, value| details.tool_calls = Some(value))
+        self.content(calls, |details| &mut details.tool_calls)
     }
 
     /// The model that answered.
     pub fn set_model(&self, model: impl Into<String>) -> &Self {
-        self.change(|details| details.model = Some(model.into().into()))
+        // The user's conversion runs outside our lock.
+        let model: Box<str> = model.into().into();
+        self.change(|details| details.model = Some(model))
     }
 
     /// The tokens of this call. On one span only: a parent's usage is not its children's sum.
@@ -118,7 +121,7 @@ impl SpanHandle {
         if let Some(target) = &self.0 {
             // The user's iterator runs outside our lock.
             let tags: Vec<Box<str>> = tags.into_iter().take(100).map(|tag| tag.into().into()).collect();
-            target.trace.with_span(target.id, |details| details.tags.extend(tags));
+            target.trace.with_span(target.id, |details| add_tags(&mut details.tags, tags));
         }
         self
     }
@@ -128,7 +131,11 @@ impl SpanHandle {
         if let Some(target) = &self.0 {
             let key = key.into();
             let value = named(&key, value);
-            target.trace.record(target.id, value, |details, value| put(&mut details.metadata, &key, value));
+            let (value, bytes) = target.trace.admit(value);
+            target.trace.with_span(target.id, |details| {
+                details.bytes += bytes;
+                put(&mut details.metadata, &key, value);
+            });
         }
         self
     }
@@ -147,7 +154,11 @@ impl SpanHandle {
         }
     }
 
-    fn content(&self, value: &(impl Serialize + ?Sized), field: impl FnOnce(&mut SpanDetails, Json)) -> &Self {
+    fn content(
+        &self,
+        value: &(impl Serialize + ?Sized),
+        field: impl FnOnce(&mut SpanDetails) -> &mut Option<Json>,
+    ) -> &Self {
         if let Some(target) = &self.0
             && target.trace.sink.captures(target.tenant.as_ref())
         {
@@ -162,6 +173,12 @@ impl SpanHandle {
         }
         self
     }
+}
+
+/// Adds tags, up to as many as are sent.
+fn add_tags(tags: &mut Vec<Box<str>>, more: Vec<Box<str>>) {
+    let room = 100_usize.saturating_sub(tags.len());
+    tags.extend(more.into_iter().take(room));
 }
 
 /// `value` as JSON, or a note where `key` says that it is a secret.
@@ -213,7 +230,8 @@ impl TraceHandle {
 
     /// The model that the agent uses, and with it every span that names none.
     pub fn set_model(&self, model: impl Into<String>) -> &Self {
-        self.change(|trace| trace.model = Some(model.into().into()))
+        let model: Box<str> = model.into().into();
+        self.change(|trace| trace.model = Some(model))
     }
 
     /// The tokens of a trace that makes one model call itself, with no span around it.
@@ -238,7 +256,7 @@ impl TraceHandle {
     pub fn add_tags<T: Into<String>>(&self, tags: impl IntoIterator<Item = T>) -> &Self {
         if self.is_recording() {
             let tags: Vec<Box<str>> = tags.into_iter().take(100).map(|tag| tag.into().into()).collect();
-            self.change(|trace| trace.tags.extend(tags));
+            self.change(|trace| add_tags(&mut trace.tags, tags));
         }
         self
     }

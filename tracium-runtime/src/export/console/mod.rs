@@ -92,7 +92,7 @@ impl Exporter for Console {
         held.end = Some(trace);
     }
 
-    fn trace_discarded(&mut self, trace: &Arc<Tracked>) {
+    fn trace_discarded(&mut self, trace: &Arc<Tracked>, _: &mut Account) {
         let held = self.held(trace);
         // Nothing ran in it; if something did, it is no part of any trace that will end.
         held.printed = true;
@@ -345,7 +345,7 @@ mod tests {
         let mut bench = Bench::new();
         let (open, refused) = (bench.trace(), bench.trace());
         bench.span(&open, open.root);
-        bench.console.trace_discarded(&refused);
+        bench.console.trace_discarded(&refused, &mut bench.account);
         bench.console.trace_gone(&refused);
         assert!(bench.after(NOW, false).is_empty());
         assert_eq!(bench.console.held.len(), 1);

@@ -53,6 +53,12 @@ pub(super) struct Lane {
     pub(super) batch: usize,
     /// Failures in a row.
     pub(super) attempts: u32,
+    /// Of them, those that are not borne without end; a create that succeeds in between forgives none.
+    pub(super) strikes: u32,
+    /// The last request got no answer that says whether it arrived.
+    pub(super) resent: bool,
+    /// Whether the root goes out was decided, with the first spans.
+    pub(super) root_decided: bool,
     /// Not before, after a failure.
     pub(super) not_before: Option<Instant>,
     /// When the first of `spans` came.
@@ -85,6 +91,9 @@ impl Lane {
             sent: 0,
             batch: BATCH,
             attempts: 0,
+            strikes: 0,
+            resent: false,
+            root_decided: false,
             not_before: None,
             oldest: now,
             since: now,
@@ -105,7 +114,7 @@ impl Lane {
 
     /// When the next request should leave; `None` where there is nothing to send, or one is under way.
     pub(super) fn next_due(&self, urgent: bool) -> Option<Instant> {
-        if self.state == State::Waiting {
+        if self.state == State::Waiting || self.gone.is_some() {
             return None;
         }
         let has_items = !self.spans.is_empty() || self.end.is_some();

@@ -8,6 +8,8 @@ mod client;
 mod encode;
 mod gate;
 mod lane;
+#[cfg(test)]
+mod regressions;
 mod step;
 mod summary;
 #[cfg(test)]
@@ -22,7 +24,7 @@ use std::time::Instant;
 
 use tokio::task::JoinSet;
 
-use self::answer::{Call, Verdict, judge};
+use self::answer::{Call, Past, Verdict, judge};
 use self::client::{Client, Reply};
 use self::gate::Gate;
 use self::lane::{Lane, State};
@@ -42,7 +44,8 @@ pub(crate) struct Rest {
     lanes: HashMap<Key, Lane>,
     /// Lanes with something to send, by when. A lane is in it once at most, and not while a request of it is under way.
     due: BTreeSet<(Instant, Key)>,
-    flying: JoinSet<(Key, Call, Reply)>,
+    /// With each request, whether it has what we add to the protocol.
+    flying: JoinSet<(Key, Call, bool, Reply)>,
     gate: Gate,
     /// Somebody waits for a flush: whatever can be sent is due at once.
     urgent: bool,
@@ -94,25 +97,31 @@ impl Rest {
         };
         lane.state = State::Waiting;
         account.collector.ledger.requests.fetch_add(1, Ordering::Relaxed);
-        let call = request.call;
+        let (call, extras) = (request.call, self.encoder.has_extras());
         let sent = self.client.send(request);
-        self.flying.spawn(async move { (key, call, sent.await) });
+        self.flying.spawn(async move { (key, call, extras, sent.await) });
     }
 
-    fn answered(&mut self, key: Key, call: Call, reply: &Reply, account: &mut Account) {
+    fn answered(&mut self, key: Key, call: Call, extras: bool, reply: &Reply, account: &mut Account) {
         let Some(lane) = self.lanes.get_mut(&key) else { return };
         lane.state = State::Idle;
-        let verdict = judge(call, reply, lane.attempts, self.encoder.has_extras());
+        let past = Past { strikes: lane.strikes, resent: lane.resent, extras };
+        let verdict = judge(call, reply, past);
+        // An answer that says yes or no to what was sent comes from a backend that is there.
+        if !matches!(verdict, Verdict::Again { backend_down: true, .. }) {
+            self.gate.open();
+        }
         if !matches!(verdict, Verdict::Delivered { .. }) {
             account.collector.ledger.note_error(&reply.describe(call));
         }
         match verdict {
             Verdict::Delivered { id } => {
-                self.gate.open();
                 step::delivered(lane, call, id, account);
             }
-            Verdict::Again { after, backend_down } => {
+            Verdict::Again { after, backend_down, strike } => {
                 lane.attempts += 1;
+                lane.strikes += u32::from(strike);
+                lane.resent = true;
                 let pause = self.gate.pause(lane.attempts, after, backend_down);
                 step::again(lane, Instant::now() + pause);
             }
@@ -122,6 +131,8 @@ impl Rest {
             }
             Verdict::Recreate => {
                 lane.attempts += 1;
+                lane.strikes += 1;
+                lane.resent = true;
                 let pause = self.gate.pause(lane.attempts, None, false);
                 step::recreate(lane, Instant::now() + pause);
             }
@@ -139,9 +150,16 @@ impl Rest {
         let Some(lane) = self.lanes.get_mut(&key) else { return };
         lane.drop_if_gone(account);
         if lane.is_abandoned() {
-            self.lanes.remove(&key);
+            self.forget(key);
         } else {
             self.schedule(key);
+        }
+    }
+
+    /// Lets go of a lane and of its turn: another trace may come to the same address.
+    fn forget(&mut self, key: Key) {
+        if let Some(due) = self.lanes.remove(&key).and_then(|lane| lane.due) {
+            self.due.remove(&(due, key));
         }
     }
 }
@@ -179,11 +197,12 @@ impl Exporter for Rest {
         self.settle(Arc::as_ptr(&core) as Key, account);
     }
 
-    fn trace_discarded(&mut self, trace: &Arc<Tracked>) {
-        let key = Arc::as_ptr(trace) as Key;
-        if let Some(due) = self.lanes.remove(&key).and_then(|lane| lane.due) {
-            self.due.remove(&(due, key));
-        }
+    fn trace_discarded(&mut self, trace: &Arc<Tracked>, account: &mut Account) {
+        self.with_lane(trace, |lane| {
+            // Spans that were opened in it before it was refused are counted with it.
+            lane.gone = Some(DropReason::Rejected);
+            lane.drop_if_gone(account);
+        });
     }
 
     fn trace_gone(&mut self, trace: &Arc<Tracked>) {
@@ -191,7 +210,7 @@ impl Exporter for Rest {
         if let Some(lane) = self.lanes.get_mut(&key) {
             lane.abandoned = true;
             if lane.is_abandoned() {
-                self.lanes.remove(&key);
+                self.forget(key);
             }
         }
     }
@@ -217,8 +236,8 @@ impl Exporter for Rest {
 
     fn poll_progress(&mut self, cx: &mut Context<'_>, account: &mut Account) -> Poll<()> {
         match self.flying.poll_join_next(cx) {
-            Poll::Ready(Some(Ok((key, call, reply)))) => {
-                self.answered(key, call, &reply, account);
+            Poll::Ready(Some(Ok((key, call, extras, reply)))) => {
+                self.answered(key, call, extras, &reply, account);
                 Poll::Ready(())
             }
             // A request's task neither panics nor is aborted; were it, its lane would be sent again by the next flush.
@@ -229,7 +248,9 @@ impl Exporter for Rest {
 
     fn next_due(&self) -> Option<Instant> {
         let (first, _) = *self.due.first()?;
-        (self.flying.len() < IN_FLIGHT).then(|| self.gate.not_before(first))
+        let due = self.gate.not_before(first);
+        // Where no more may fly, an answer comes before the next can.
+        (self.flying.len() < self.gate.width(due.max(Instant::now()), IN_FLIGHT)).then_some(due)
     }
 
     fn finish(&mut self, _: &mut Account) {}

@@ -18,9 +18,15 @@ pub(super) fn next(lane: &mut Lane, encoder: &Encoder) -> Option<Request> {
     if !lane.created {
         return create(lane, encoder);
     }
-    lane.has_root |= !lane.root_sent && encoder.wants_root(lane);
     let path = |lane: &Lane, call: &str| format!("/agents/traces/{}/{call}", path_segment(&lane.path_id));
-    let root = lane.end.is_some() && lane.has_root && !lane.root_sent;
+    let wants_root = encoder.wants_root(lane);
+    // Its children are a level deeper where it is sent, so that holds from their first request on. A root that is wanted
+    // later still goes, beside them.
+    if !lane.root_decided && (!lane.spans.is_empty() || !lane.open.is_empty() || lane.end.is_some()) {
+        lane.root_decided = true;
+        lane.has_root = wants_root;
+    }
+    let root = lane.end.is_some() && !lane.root_sent && (lane.has_root || wants_root);
     if !lane.spans.is_empty() || !lane.open.is_empty() || root {
         // One tenant a request, so that it can be named in a header.
         let tenant = match (lane.spans.front(), lane.open.first()) {
@@ -47,6 +53,7 @@ fn create(lane: &mut Lane, encoder: &Encoder) -> Option<Request> {
     let tenant = {
         let mut state = lane.trace.state();
         if lane.trace.is_discarded() {
+            lane.gone = Some(DropReason::Rejected);
             return None;
         }
         // From here on the trace's tenant holds.
@@ -61,6 +68,10 @@ fn create(lane: &mut Lane, encoder: &Encoder) -> Option<Request> {
 pub(super) fn delivered(lane: &mut Lane, call: Call, id: Option<String>, account: &mut Account) {
     lane.attempts = 0;
     lane.not_before = None;
+    lane.resent = false;
+    if matches!(call, Call::Spans | Call::End) {
+        lane.strikes = 0;
+    }
     match call {
         Call::Create => {
             lane.created = true;
@@ -70,7 +81,8 @@ pub(super) fn delivered(lane: &mut Lane, call: Call, id: Option<String>, account
         }
         Call::Spans => {
             take_sent(lane, |receipt| account.acknowledge(receipt));
-            lane.batch = BATCH;
+            // After a 413, back up step by step.
+            lane.batch = (lane.batch * 2).min(BATCH);
         }
         Call::Announce => {}
         Call::End => {
@@ -85,6 +97,8 @@ pub(super) fn delivered(lane: &mut Lane, call: Call, id: Option<String>, account
 /// What was sent will never be taken.
 pub(super) fn refused(lane: &mut Lane, call: Call, reason: DropReason, account: &mut Account) {
     lane.attempts = 0;
+    lane.strikes = 0;
+    lane.resent = false;
     lane.not_before = None;
     match call {
         Call::Create => lane.gone = Some(reason),

@@ -2,7 +2,7 @@
 
 #[allow(dead_code)]
 #[path = "../../../../tests/support/server.rs"]
-mod server;
+pub(super) mod server;
 
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,16 +19,16 @@ use crate::stats::Stats;
 use crate::trace::{start_span, start_trace};
 
 /// An export of its own for what this thread opens.
-struct Export {
-    handle: Handle,
+pub(super) struct Export {
+    pub(super) handle: Handle,
 }
 
 impl Export {
-    fn to(url: &str) -> Self {
+    pub(super) fn to(url: &str) -> Self {
         Self::with_budget(url, Budget::new(1 << 20, 128 << 20))
     }
 
-    fn with_budget(url: &str, budget: Budget) -> Self {
+    pub(super) fn with_budget(url: &str, budget: Budget) -> Self {
         let endpoint = Endpoint {
             base_url: url.to_owned(),
             api_key: "trc_secret".to_owned(),
@@ -43,18 +43,18 @@ impl Export {
         Self { handle: Handle::spawn(collector, Box::new(rest)) }
     }
 
-    fn stats(&self) -> Stats {
+    pub(super) fn stats(&self) -> Stats {
         Stats::of(self.handle.collector)
     }
 
-    fn flush(&self) -> Stats {
+    pub(super) fn flush(&self) -> Stats {
         let report = self.handle.flush(Duration::from_secs(30));
         assert!(report.complete, "{report:?}");
         self.at_rest()
     }
 
     /// The accounting, with the identity that must hold once nobody emits.
-    fn at_rest(&self) -> Stats {
+    pub(super) fn at_rest(&self) -> Stats {
         let stats = self.stats();
         assert_eq!(
             stats.emitted + stats.recovered,
@@ -71,7 +71,7 @@ impl Drop for Export {
     }
 }
 
-fn trace(spans: usize) {
+pub(super) fn trace(spans: usize) {
     start_trace("bot").tenant("acme").run(|| {
         for _ in 0..spans {
             start_span("tool", "step").run(|| ());
@@ -80,14 +80,14 @@ fn trace(spans: usize) {
 }
 
 /// A server that answers the first requests from `script`, and then as one that is well.
-fn scripted(script: Vec<Response>) -> Server {
+pub(super) fn scripted(script: Vec<Response>) -> Server {
     let next = AtomicUsize::new(0);
     Server::start(move |request| {
         script.get(next.fetch_add(1, Ordering::Relaxed)).cloned().unwrap_or_else(|| accept(request))
     })
 }
 
-fn of(request: &Request) -> &str {
+pub(super) fn of(request: &Request) -> &str {
     request.path.rsplit('/').next().unwrap()
 }
 
