@@ -140,8 +140,7 @@ impl Scope {
             Some((then, relation)) if then == named => relation,
             _ => self.find_relation(named)?,
         };
-        // Its own span is what it is, whatever tenant the scope has taken since.
-        if relation == Relation::Foreign && self.own_span().is_none() {
+        if relation == Relation::Foreign {
             return None;
         }
         Some((self.context.span.as_ref()?, self.context.effective_tenant()))
