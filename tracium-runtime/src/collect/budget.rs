@@ -12,7 +12,8 @@ pub(crate) struct Budget {
 
 impl Budget {
     /// What one record costs beside the values captured on it: in a segment, or held by the export thread.
-    pub(crate) const RECORD_BYTES: usize = 160;
+    /// 48 bytes in a segment; some 100 as an item, and the room of queues that double.
+    pub(crate) const RECORD_BYTES: usize = 120;
 
     pub(crate) fn new(max_records: usize, max_bytes: usize) -> Self {
         Self { max_records, max_bytes, records: AtomicUsize::new(0), bytes: AtomicUsize::new(0) }
@@ -69,16 +70,20 @@ mod tests {
 
     #[test]
     fn refuses_past_either_limit_and_takes_again_what_was_given_back() {
-        let budget = Budget::new(300, 40_000);
+        let record = Budget::RECORD_BYTES;
+        let budget = Budget::new(300, 250 * record);
         assert_eq!(budget.take_records(200), 200);
-        assert_eq!(budget.take_records(200), 50, "40,000 bytes have room for 250 records");
+        assert_eq!(budget.take_records(200), 50, "there is room for the bytes of 250");
         assert_eq!(budget.take_records(1), 0);
         assert!(!budget.take_bytes(1));
         budget.give_back(100, 0);
-        assert!(budget.take_bytes(16_000));
-        assert_eq!((budget.records(), budget.bytes()), (150, 40_000));
+        assert!(budget.take_bytes(100 * record));
+        assert_eq!((budget.records(), budget.bytes()), (150, 250 * record));
         assert_eq!(budget.take_records(10), 0, "records fit, bytes do not");
-        budget.give_back(150, 16_000);
+        budget.give_back(150, 100 * record);
         assert_eq!((budget.records(), budget.bytes()), (0, 0));
     }
+
+    // The default memory has room for the default number of records.
+    const _: () = assert!((1 << 20) * Budget::RECORD_BYTES <= 128 << 20);
 }

@@ -186,7 +186,7 @@ impl Pipeline {
         self.last_sweep = Instant::now();
         let gone = self.take_abandoned();
         let mut brought = std::mem::take(&mut self.brought);
-        self.reader.sweep(&self.collector, &mut brought);
+        self.reader.sweep(self.collector, &mut brought);
         for trace in brought.starts.drain(..) {
             self.started(&trace);
         }

@@ -55,9 +55,12 @@ pub(super) fn judge(call: Call, reply: &Reply, past: Past) -> Verdict {
         return Verdict::Again { after: None, backend_down: true, strike: false };
     };
     let again = |backend_down| Verdict::Again { after: *retry_after, backend_down, strike: false };
-    let bounded = |backend_down, reason| match past.strikes < BOUNDED {
-        true => Verdict::Again { after: *retry_after, backend_down, strike: true },
-        false => Verdict::Drop(reason),
+    let bounded = |backend_down, reason| {
+        if past.strikes < BOUNDED {
+            Verdict::Again { after: *retry_after, backend_down, strike: true }
+        } else {
+            Verdict::Drop(reason)
+        }
     };
     match (status, call) {
         // An end, or a create that was sent twice. One that was not is somebody else's trace of the same id.
