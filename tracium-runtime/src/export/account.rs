@@ -15,7 +15,6 @@ pub(crate) struct Account {
     /// How many of each sweep are held.
     held: BTreeMap<u64, usize>,
     /// Tokens and calls per tenant and model.
-    #[cfg_attr(not(feature = "console"), allow(dead_code))]
     pub(crate) totals: Arc<std::sync::Mutex<Totals>>,
 }
 
