@@ -55,7 +55,7 @@ pub(crate) trait Exporter: Send {
 }
 
 /// The exporter for `target`, made before the export thread starts so that what is wrong is said at once.
-#[cfg_attr(not(any(feature = "console", feature = "rest")), allow(unused_variables))]
+#[cfg_attr(not(any(feature = "console", feature = "rest")), allow(clippy::needless_pass_by_value, unused_variables))]
 pub(crate) fn prepare(target: &Target, mask: Option<Mask>) -> Result<Box<dyn Exporter>, InitError> {
     match target {
         Target::Discard => Ok(Box::new(discard::Discard)),
