@@ -22,6 +22,8 @@ mod announced;
 #[cfg(feature = "collect")]
 mod either_order;
 #[cfg(feature = "collect")]
+mod levels;
+#[cfg(feature = "collect")]
 mod outcomes;
 #[cfg(feature = "collect")]
 mod owned;
