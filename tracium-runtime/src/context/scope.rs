@@ -135,12 +135,7 @@ impl Scope {
     /// The span that handles record on, and the tenant that they record for: none, where the scope's tenant is another
     /// than the trace's.
     pub(crate) fn recorded_span(&mut self) -> Option<(&SpanRef, Option<TenantId>)> {
-        let named = self.context.span.as_ref()?.trace.named();
-        let relation = match self.relation {
-            Some((then, relation)) if then == named => relation,
-            _ => self.find_relation(named)?,
-        };
-        if relation == Relation::Foreign {
+        if self.relation()? == Relation::Foreign {
             return None;
         }
         Some((self.context.span.as_ref()?, self.context.effective_tenant()))
@@ -199,13 +194,7 @@ impl Scope {
     /// Opens a span in this scope; `None` outside any trace.
     #[inline]
     pub(crate) fn open_span(&mut self, meta: &'static SpanMeta, details: Option<Box<SpanDetails>>) -> Option<()> {
-        let span = self.context.span.as_mut()?;
-        let named = span.trace.named();
-        let relation = match self.relation {
-            Some((then, relation)) if then == named => relation,
-            _ => self.find_relation(named)?,
-        };
-        if relation != Relation::Same {
+        if self.relation()? != Relation::Same {
             let (trace, open) = open::span_in(&self.context, meta, details)?;
             self.hold(&trace, open);
             return Some(());
@@ -219,6 +208,16 @@ impl Scope {
         (span.id, span.depth) = (open.id, open.depth);
         *self.own_span_mut() = Some(open);
         Some(())
+    }
+
+    /// How the scope's tenant stands to its trace's; `None` outside any trace.
+    #[inline]
+    fn relation(&mut self) -> Option<Relation> {
+        let named = self.context.span.as_ref()?.trace.named();
+        match self.relation {
+            Some((then, relation)) if then == named => Some(relation),
+            _ => self.find_relation(named),
+        }
     }
 
     #[cold]
