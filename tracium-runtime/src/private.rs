@@ -1,7 +1,8 @@
 //! What the attributes expand to. No part of the public interface: it changes with the macros.
 
 pub use crate::context::{
-    Annotated, Attribute, Begin, Guard, InputCapture, Scoped, SpanOptions, TraceOptions, enter, run, scoped,
+    Annotated, Attribute, Begin, Guard, InputCapture, Scoped, SpanGuard, SpanOptions, TraceOptions, enter, enter_span, run,
+    scoped,
 };
 use crate::context::{Context, capture, open};
 pub use crate::probe::*;
@@ -33,12 +34,12 @@ pub fn open_trace_with(meta: &'static TraceMeta, options: impl FnOnce(TraceOptio
 /// Opens the span of the scope that was just entered.
 #[inline]
 pub fn open_span(meta: &'static SpanMeta) {
-    open::open_span(meta, None);
+    open::open_span(meta);
 }
 
 /// Opens the span of the scope that was just entered, with what is known at run time.
 pub fn open_span_with(meta: &'static SpanMeta, options: impl FnOnce(SpanOptions) -> SpanOptions) {
-    open::open_span(meta, options(SpanOptions::new()).details);
+    open::open_span_with(meta, options(SpanOptions::new()).details);
 }
 
 /// What `from` names.

@@ -1,5 +1,6 @@
 //! A recorder for tests: of this project, and of whoever uses it.
 
+use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -7,12 +8,13 @@ use std::time::{Duration, SystemTime};
 use serde_json::Value;
 
 use crate::clock::Timestamp;
+use crate::collect::segment::End;
 use crate::collect::{Sink, install_thread, set_global_recorder, uninstall_thread};
 use crate::content::Json;
 use crate::export::{SpanRecord, Tracked, View};
 use crate::panics;
 use crate::trace::details::SpanDetails;
-use crate::trace::{OpenSpan, RootEnd, Status, TokenUsage, TraceCore};
+use crate::trace::{Beginning, OpenSpan, Status, TokenUsage, TraceCore};
 use crate::{SpanId, TenantId, TraceId};
 
 /// Records what opens on this thread, and whatever is propagated from there, in place of any export.
@@ -199,6 +201,8 @@ pub(crate) struct Recording(Mutex<Log>);
 #[derive(Debug, Default)]
 struct Log {
     traces: Vec<TraceLog>,
+    /// Spans that have not ended.
+    open: HashMap<SpanId, Beginning>,
     spans: Vec<RecordedSpan>,
 }
 
@@ -229,40 +233,36 @@ impl Recording {
         }
     }
 
-    pub(crate) fn trace_ended(&self, end: &RootEnd) {
+    pub(crate) fn trace_ended(&self, trace: &TraceCore, at: Timestamp, status: Status) {
         let mut log = self.lock();
-        if end.trace.is_discarded() {
-            log.traces.retain(|entry| entry.trace.key != end.trace.key);
-        } else if let Some(entry) = log.traces.iter_mut().find(|entry| entry.trace.key == end.trace.key) {
-            let details = end.trace.take_span(end.trace.root).map(|details| *details);
-            entry.ended = Some((SpanRecord::root(&entry.trace, Some(end)), details));
+        if trace.is_discarded() {
+            log.traces.retain(|entry| entry.trace.key != trace.key);
+        } else if let Some(entry) = log.traces.iter_mut().find(|entry| entry.trace.key == trace.key) {
+            let details = trace.take_span(trace.root).map(|details| *details);
+            entry.ended = Some((SpanRecord::root(trace, Some(End { at, status })), details));
         }
     }
 
-    pub(crate) fn span_closed(&self, trace: &Arc<TraceCore>, span: &OpenSpan, at: Timestamp, ended: Status) {
-        let Some(beginning) = &span.beginning else { return };
-        let record = &SpanRecord {
-            trace: Tracked::new(Arc::clone(trace)),
-            id: span.id,
-            parent: beginning.parent,
-            meta: beginning.meta,
-            tenant: span.tenant.resolve(trace, span.id),
-            started: beginning.started,
-            ended: Some(at),
-            depth: span.depth,
-            status: ended,
-        };
+    pub(crate) fn span_opened(&self, id: SpanId, beginning: Beginning) {
+        self.lock().open.insert(id, beginning);
+    }
+
+    pub(crate) fn span_closed(&self, trace: &TraceCore, span: OpenSpan, at: Timestamp, status: Status) {
+        // It is there: whatever ends here has opened here.
+        let Some(Beginning { meta, parent, started }) = self.lock().open.remove(&span.id) else { return };
+        let OpenSpan { id, depth, tenant, .. } = span;
+        let record = &SpanRecord { id, parent, meta, tenant, started, ended: Some(at), depth, status };
         let details = trace.take_span(record.id);
-        let view = View::new(record, details.as_deref());
+        let view = View::new(trace, record, details.as_deref());
         let span = RecordedSpan {
             id: record.id,
             parent_id: record.parent,
-            trace_id: record.trace.id,
+            trace_id: trace.id,
             depth: record.depth,
             kind: view.kind().to_owned(),
             name: view.name().to_owned(),
-            tenant: record.tenant.clone(),
-            status: status(view),
+            tenant: view.tenant(),
+            status: recorded_status(view),
             error: view.error().map(|error| error.text().to_owned()),
             error_type: view.error().map(|error| error.type_name.to_owned()),
             model: view.model().map(str::to_owned),
@@ -288,7 +288,7 @@ impl RecordedTrace {
             Some((record, details)) => (record, details.clone()),
             None => (&open, trace.state().spans.get(&trace.root).map(|details| (**details).clone())),
         };
-        let view = View::new(record, details.as_ref());
+        let view = View::new(trace, record, details.as_ref());
         let model = trace.model();
         let state = trace.state();
         let text = |text: &Option<Box<str>>| text.as_deref().map(str::to_owned);
@@ -300,7 +300,7 @@ impl RecordedTrace {
             agent: trace.agent().to_owned(),
             name: view.name().to_owned(),
             tenant: state.tenant.clone(),
-            status: status(view),
+            status: recorded_status(view),
             error: view.error().map(|error| error.text().to_owned()),
             error_type: view.error().map(|error| error.type_name.to_owned()),
             model,
@@ -322,7 +322,7 @@ impl RecordedTrace {
     }
 }
 
-fn status(view: View<'_>) -> RecordedStatus {
+fn recorded_status(view: View<'_>) -> RecordedStatus {
     match (view.record.ended, view.error()) {
         (None, _) => RecordedStatus::InProgress,
         (Some(_), None) => RecordedStatus::Completed,

@@ -28,7 +28,7 @@ pub(super) fn stays_in_place(layer: &Layer, function: &Function) -> bool {
 //         let _guard = {
 //             static META: SpanMeta = ..;
 //             let guard = enter(&META);
-//             open_span(&META);
+//             open_span_with(&META, |options| ..);
 //             guard
 //         };
 //         statements
@@ -37,13 +37,21 @@ pub(super) fn guarded(layer: &Layer, function: &Function) -> Option<TokenStream>
     let Layer { krate, span, meta, meta_name, opening, .. } = layer;
     let binding = layer.binding();
     let (items, statements) = function.body.as_ref()?.split_leading_items();
+    let enter = if layer.is_plain {
+        // In one step, since most spans are like this and it is most of what they cost.
+        quote_spanned!(*span=> #krate::__private::enter_span(&#meta_name))
+    } else {
+        quote_spanned! {*span=>
+            let guard = #krate::__private::enter(&#meta_name);
+            #opening
+            guard
+        }
+    };
     Some(quote_spanned! {*span=>
         #items
         let _guard = {
             #meta
-            let guard = #krate::__private::enter(&#meta_name);
-            #opening
-            guard
+            #enter
         };
         #binding
         #statements

@@ -21,7 +21,7 @@ impl Layer {
     //         input.debug("limit", &limit);
     //     });
     pub(super) fn capture(&mut self, options: &Options, target: Target<'_>, errors: &mut Errors) {
-        let Self { krate, span, opening, expressions, .. } = self;
+        let Self { krate, span, opening, is_plain, expressions, .. } = self;
         let mut recorded = TokenStream::new();
         for Capture { name, debug } in &options.capture {
             let Some(param) = target.params.iter().find(|param| param.ident == *name) else {
@@ -47,6 +47,7 @@ impl Layer {
             expressions.extend(input.to_token_stream());
         }
         if !recorded.is_empty() {
+            *is_plain = false;
             opening.extend(quote_spanned!(*span=> #krate::__private::capture_input(|__tracium_input| { #recorded });));
         }
     }

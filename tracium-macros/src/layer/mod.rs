@@ -24,6 +24,8 @@ pub(crate) struct Layer {
     pub(crate) meta_name: Ident,
     /// The first statements in the scope.
     pub(crate) opening: TokenStream,
+    /// They only open a span of which all is known while compiling.
+    pub(crate) is_plain: bool,
     /// `let handle = ..;`
     pub(crate) binding: Option<Binding>,
     /// For a tenant, the same opening in two halves.
@@ -106,6 +108,7 @@ impl Layer {
             meta: TokenStream::new(),
             meta_name: unused_name(target.function, span),
             opening: TokenStream::new(),
+            is_plain: false,
             binding: None,
             halves: None,
             watched: kind != Kind::Tenant,

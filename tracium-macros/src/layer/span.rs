@@ -75,9 +75,10 @@ impl Layer {
     }
 
     fn open(&mut self, open: &str, settings: Settings<'_>) {
-        let Self { krate, span, meta_name, opening, expressions, .. } = self;
+        let Self { krate, span, meta_name, opening, is_plain, expressions, .. } = self;
         let Settings { varying, borrows, expressions: written, .. } = settings;
         *opening = if varying.is_empty() {
+            *is_plain = open == "open_span";
             let open = Ident::new(open, *span);
             quote_spanned!(*span=> #krate::__private::#open(&#meta_name);)
         } else {

@@ -1,30 +1,27 @@
 //! The collector: every thread's buffer, one budget, one ledger.
 
-use std::cell::RefCell;
-use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::ledger::{DropReason, Ledger};
 use super::policy::Policy;
-use super::segment::{End, RECORDS, RawSpan, Segment};
-use super::thread::{Local, ThreadBuffer};
+use super::segment::{End, NewSpan, RECORDS, Segment};
+use super::thread::{Place, ThreadBuffer, Writer};
 use super::{Budget, Ticket};
-use crate::SpanId;
-use crate::trace::{RootEnd, TraceCore};
+use crate::trace::{TenantMark, TraceCore};
+use crate::{SpanId, id};
 
 #[derive(Debug)]
 pub(crate) struct Collector {
     pub(crate) budget: Budget,
     pub(crate) ledger: Ledger,
     pub(crate) policy: Policy,
-    threads: Mutex<Vec<Arc<ThreadBuffer>>>,
-    /// Segments that were read to their end, to be written again.
-    pool: Mutex<Vec<Segment>>,
+    threads: Mutex<Vec<&'static ThreadBuffer>>,
+    /// Segments that were read to their end, to be written again, and buffers of threads that have ended. Neither is ever
+    /// freed: a writer needs no count of references then, and there are never more than the largest burst took.
+    segments: Mutex<Vec<&'static Segment>>,
+    buffers: Mutex<Vec<&'static ThreadBuffer>>,
     closed: AtomicBool,
-}
-
-thread_local! {
-    static LOCAL: RefCell<Option<Local>> = const { RefCell::new(None) };
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -39,32 +36,22 @@ impl Collector {
             ledger: Ledger::default(),
             policy,
             threads: Mutex::default(),
-            pool: Mutex::default(),
+            segments: Mutex::default(),
+            buffers: Mutex::default(),
             closed: AtomicBool::new(false),
         }))
     }
 
-    #[inline]
-    fn with_local<R>(&'static self, mut work: impl FnMut(&mut Local) -> R) -> R {
-        let done = LOCAL.try_with(|local| {
-            let mut local = local.try_borrow_mut().ok()?;
-            Some(match &mut *local {
-                Some(local) if std::ptr::eq(local.collector, self) => work(local),
-                other => work(other.insert(Local::new(self))),
-            })
-        });
-        // A span that ends in a thread-local's destructor finds its thread's part gone: it gets one of its own.
-        done.ok().flatten().unwrap_or_else(|| work(&mut Local::new(self)))
-    }
-
-    pub(super) fn register(&self) -> Arc<ThreadBuffer> {
-        let buffer = Arc::new(ThreadBuffer::default());
-        lock(&self.threads).push(Arc::clone(&buffer));
+    pub(super) fn register(&self) -> &'static ThreadBuffer {
+        let buffer = lock(&self.buffers).pop().unwrap_or_else(|| Box::leak(Box::default()));
+        lock(&self.threads).push(buffer);
         buffer
     }
 
-    /// A segment to write into, where the budget has room for one.
-    pub(super) fn take_segment(&self) -> Option<Arc<Segment>> {
+    /// A segment to write into, where the budget has room for one; its serial number, and the place of its first record.
+    pub(super) fn take_segment(&self) -> Option<(&'static Segment, u64, u64)> {
+        // From 1: 0 is no segment's.
+        static SERIAL: AtomicU64 = AtomicU64::new(1);
         if self.is_closed() {
             return None;
         }
@@ -72,21 +59,22 @@ impl Collector {
         if admitted == 0 {
             return None;
         }
-        let mut segment = lock(&self.pool).pop().unwrap_or_else(Segment::new);
-        segment.admitted = admitted;
-        Some(Arc::new(segment))
+        let mut segments = lock(&self.segments);
+        if segments.is_empty() {
+            segments.extend(Segment::block());
+        }
+        let segment = segments.pop()?;
+        drop(segments);
+        let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+        let first = id::first_place().wrapping_add(serial << 8);
+        segment.begin(first, admitted);
+        Some((segment, serial, first))
     }
 
-    /// Takes back a segment that was read to its end, where nobody else holds it.
-    pub(crate) fn recycle(&self, segment: Arc<Segment>) {
-        const MOST: usize = 64;
-        if let Some(mut segment) = Arc::into_inner(segment) {
-            segment.clear();
-            let mut pool = lock(&self.pool);
-            if pool.len() < MOST {
-                pool.push(segment);
-            }
-        }
+    /// Takes back a segment that was read to its end.
+    pub(crate) fn recycle(&self, segment: &'static Segment) {
+        segment.clear();
+        lock(&self.segments).push(segment);
     }
 
     pub(crate) fn close(&self) {
@@ -98,57 +86,82 @@ impl Collector {
         self.closed.load(Ordering::Acquire)
     }
 
-    pub(crate) fn admit_trace(&self) -> bool {
-        !self.is_closed() && self.budget.take_records(1) == 1
+    /// Opens the trace that `open` makes of its root's id and place, and writes the root's record.
+    pub(crate) fn open_trace(&'static self, open: impl FnOnce((SpanId, Ticket)) -> TraceCore) -> Arc<TraceCore> {
+        Writer::with(|writer| {
+            let Some(Place { ticket, id }) = writer.place(self) else {
+                return Arc::new(open((SpanId::random(), Ticket::REFUSED)));
+            };
+            let trace = Arc::new(open((id, ticket)));
+            let root = NewSpan {
+                trace: trace.key,
+                parent: id,
+                started: trace.started,
+                meta: trace.meta.span.index(),
+                depth: 0,
+                tenant: TenantMark::OfTrace,
+                is_root: true,
+            };
+            // The start first: whoever sees the record finds it.
+            writer.trace_started(self, Arc::clone(&trace));
+            writer.push(&root);
+            trace
+        })
     }
 
-    pub(crate) fn trace_started(&'static self, trace: &Arc<TraceCore>) {
-        if trace.admitted {
-            self.with_local(|local| local.buffer.push_started(Arc::clone(trace)));
-        }
+    /// The trace of another process, which has no root here.
+    pub(crate) fn remote_started(&'static self, trace: &Arc<TraceCore>) {
+        Writer::with(|writer| writer.trace_started(self, Arc::clone(trace)));
     }
 
-    pub(crate) fn trace_ended(&'static self, root: RootEnd) {
-        let discarded = root.trace.is_discarded();
-        let admitted = root.trace.admitted;
-        let kept = admitted && !self.is_closed();
-        let mut root = Some(root);
-        self.with_local(|local| match root.take() {
-            Some(root) if kept => local.buffer.push_ended(root, !discarded),
-            _ if !discarded => local.buffer.count_lost(),
-            _ => {}
-        });
-        if !kept {
-            self.budget.give_back(usize::from(admitted), 0);
-            if !discarded {
+    /// Ends a trace, by its root.
+    pub(crate) fn trace_ended(&'static self, trace: &TraceCore, end: End) {
+        let (root, discarded) = (trace.root_ticket, trace.is_discarded());
+        let kept = root != Ticket::REFUSED && !self.is_closed();
+        Writer::with(|writer| match (kept, discarded) {
+            (true, true) => writer.end_uncounted(self, root, trace.key, end),
+            (true, false) if writer.end_in_place(root, end) => {}
+            (true, false) => writer.end_root_elsewhere(self, trace.key, end),
+            (false, false) => {
+                writer.count_lost(self);
                 self.ledger.drop(self.refusal(), 1);
             }
+            (false, true) => {}
+        });
+        if !kept && root != Ticket::REFUSED {
+            self.budget.give_back(1, 0);
         }
     }
 
-    /// Writes the record of a span of `trace`, as `span` makes it of the id that it is given.
+    /// Writes the record of a span of a trace that was admitted, as `span` makes it.
     #[inline]
-    pub(crate) fn span_opened(&'static self, trace: &TraceCore, span: impl Fn(SpanId) -> RawSpan) -> (SpanId, Ticket) {
-        self.with_local(|local| {
-            let id = local.next_span_id();
-            let kept = trace.admitted && !self.is_closed();
-            (id, if kept { local.push(&span(id)) } else { Ticket::REFUSED })
+    pub(crate) fn span_opened(&'static self, span: impl FnOnce() -> NewSpan) -> Option<Place> {
+        Writer::with(|writer| {
+            let place = writer.place(self)?;
+            writer.push(&span());
+            Some(place)
         })
     }
 
     /// Ends a span; false where it is not kept.
     #[inline]
     pub(crate) fn span_closed(&'static self, ticket: Ticket, span: SpanId, end: End) -> bool {
-        self.with_local(|local| {
-            let kept = ticket != Ticket::REFUSED && !self.is_closed();
-            if kept {
-                local.end(ticket, span, end);
-            } else {
-                local.buffer.count_lost();
-                self.ledger.drop(self.refusal(), 1);
+        if ticket == Ticket::REFUSED || self.is_closed() {
+            return self.span_lost();
+        }
+        Writer::with(|writer| {
+            if !writer.end_in_place(ticket, end) {
+                writer.end_elsewhere(self, span, end);
             }
-            kept
-        })
+        });
+        true
+    }
+
+    #[cold]
+    fn span_lost(&'static self) -> bool {
+        Writer::with(|writer| writer.count_lost(self));
+        self.ledger.drop(self.refusal(), 1);
+        false
     }
 
     fn refusal(&self) -> DropReason {
@@ -156,24 +169,16 @@ impl Collector {
     }
 
     /// Every thread's buffer, as of now.
-    pub(crate) fn threads(&self) -> Vec<Arc<ThreadBuffer>> {
+    pub(crate) fn threads(&self) -> Vec<&'static ThreadBuffer> {
         lock(&self.threads).clone()
     }
 
-    /// The buffers whose threads have ended: nothing follows what is in them now.
-    pub(crate) fn ended_threads(&self) -> Vec<Arc<ThreadBuffer>> {
-        let threads = lock(&self.threads);
-        let ended = threads.iter().filter(|thread| Arc::strong_count(thread) == 1).cloned().collect();
-        // With the count of holders, what the threads did before they let go is to be seen.
-        fence(Ordering::Acquire);
-        ended
-    }
-
-    /// Lets go of a buffer that was read for the last time.
-    pub(crate) fn retire(&self, ended: &Arc<ThreadBuffer>) {
+    /// Lets go of the buffer of a thread that has ended, once it was read to its end.
+    pub(crate) fn retire(&self, ended: &'static ThreadBuffer) {
         let mut threads = lock(&self.threads);
-        self.ledger.retired.fetch_add(ended.emitted(), Ordering::Relaxed);
-        threads.retain(|thread| !Arc::ptr_eq(thread, ended));
+        threads.retain(|thread| !std::ptr::eq(*thread, ended));
+        self.ledger.retired.fetch_add(ended.reset(), Ordering::Relaxed);
+        lock(&self.buffers).push(ended);
     }
 
     /// What lies in the threads' buffers, and what ended there, ever.

@@ -9,7 +9,7 @@ pub(crate) mod ledger;
 #[cfg(feature = "collect")]
 pub(crate) mod policy;
 #[cfg(feature = "collect")]
-mod reader;
+pub(crate) mod reader;
 #[cfg(feature = "collect")]
 pub(crate) mod segment;
 mod sink;
@@ -21,8 +21,6 @@ mod ticket;
 pub(crate) use self::budget::Budget;
 #[cfg(feature = "collect")]
 pub(crate) use self::collector::Collector;
-#[cfg(feature = "collect")]
-pub(crate) use self::reader::{Reader, Sweep};
 pub(crate) use self::sink::{Sink, current_sink};
 #[cfg(feature = "collect")]
 pub(crate) use self::sink::{global, set_global_recorder};

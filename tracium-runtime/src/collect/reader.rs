@@ -7,111 +7,141 @@ use super::Collector;
 use super::segment::{End, RawSpan, Segment};
 use super::thread::ThreadBuffer;
 use crate::SpanId;
-use crate::trace::{RootEnd, TraceCore};
+use crate::trace::TraceCore;
 
-/// What a sweep brought. Spans belong to traces that started in this sweep or in one before; ends to spans of which
-/// the same holds.
-#[derive(Debug, Default)]
-pub(crate) struct Sweep {
-    pub(crate) starts: Vec<Arc<TraceCore>>,
-    pub(crate) trace_ends: Vec<RootEnd>,
-    /// Spans that ended, and spans seen for the first time that are open.
-    pub(crate) spans: Vec<(RawSpan, Option<End>)>,
-    pub(crate) ends: Vec<(SpanId, End)>,
-}
-
-/// How far each thread's current segment was read.
+/// Reads what the threads wrote, in this order: [`ends`](Self::ends), [`starts`], [`spans`](Self::spans).
+///
+/// A trace's end follows the ends of its spans, a span's end its record, and its record its trace's start, each perhaps
+/// on another thread, and that perhaps a new one. Ends are read first, so that what ended before them is found later;
+/// a record that is found has its trace's start, if need be among those that came since.
 #[derive(Debug, Default)]
 pub(crate) struct Reader {
     cursors: HashMap<usize, Cursor>,
+    /// Ends of roots that were found too late for their sweep.
+    late: Vec<(u64, End)>,
 }
 
+/// How far a thread's current segment was read.
 #[derive(Debug)]
 struct Cursor {
-    segment: Arc<Segment>,
+    segment: &'static Segment,
     next: usize,
     /// Records that were read and had not ended.
-    open: Vec<usize>,
+    open: Vec<u8>,
+}
+
+/// What ended, as of the sweep's beginning.
+#[derive(Debug, Default)]
+pub(crate) struct Ends {
+    /// Traces, by their keys.
+    pub(crate) traces: Vec<(u64, End)>,
+    /// Spans whose records lie elsewhere than where they ended.
+    pub(crate) spans: Vec<(SpanId, End)>,
+}
+
+/// Takes the traces that started, of every thread.
+pub(crate) fn starts(collector: &Collector, starts: &mut Vec<Arc<TraceCore>>) {
+    for thread in collector.threads() {
+        starts.append(&mut thread.lock().starts);
+    }
 }
 
 impl Reader {
-    /// Takes what every thread has into `sweep`, also the idle and the ended ones.
-    pub(crate) fn sweep(&mut self, collector: &Collector, sweep: &mut Sweep) {
-        let ended = collector.ended_threads();
-        // A trace's end follows its start, a span's end its record, and its record its trace's start, each perhaps on
-        // another thread, and that perhaps a new one: taken in the reverse order, of the threads as of then, each that
-        // is seen has what it needs.
-        for thread in collector.threads() {
-            sweep.trace_ends.append(&mut thread.lock().take_trace_ends());
+    /// Takes the ends of traces, and of spans that ended away from their records, of every thread.
+    pub(crate) fn ends(&mut self, collector: &Collector, ends: &mut Ends) {
+        ends.traces.append(&mut self.late);
+        let threads = collector.threads();
+        for thread in &threads {
+            let mut shared = thread.lock();
+            ends.traces.append(&mut shared.root_ends);
+            let (current, full) = (shared.current, shared.full.clone());
+            drop(shared);
+            let cursor = self.cursors.get(&key(thread));
+            for segment in full.into_iter().chain(current) {
+                let read = cursor.filter(|cursor| std::ptr::eq(cursor.segment, segment));
+                let (open, next) = read.map_or((&[][..], 0), |cursor| (&cursor.open[..], cursor.next));
+                for index in open.iter().copied().chain((next..segment.len()).map(|index| index as u8)) {
+                    if let Some(end) = segment.root_end(index) {
+                        segment.consume(index);
+                        ends.traces.push(end);
+                    }
+                }
+            }
         }
-        for thread in collector.threads() {
-            sweep.ends.append(&mut thread.lock().ends);
-        }
-        for thread in collector.threads() {
-            let is_last = ended.iter().any(|ended| Arc::ptr_eq(ended, &thread));
-            self.read_thread(&thread, is_last, collector, sweep);
-        }
-        for thread in collector.threads() {
-            sweep.starts.append(&mut thread.lock().starts);
-        }
-        for thread in ended {
-            collector.retire(&thread);
+        for thread in &threads {
+            ends.spans.append(&mut thread.lock().ends);
         }
     }
 
-    fn read_thread(&mut self, thread: &Arc<ThreadBuffer>, ended: bool, collector: &Collector, sweep: &mut Sweep) {
-        let key = Arc::as_ptr(thread) as usize;
-        let (full, current) = {
-            let mut shared = thread.lock();
-            let current = if ended { None } else { shared.current.clone() };
-            let mut full = std::mem::take(&mut shared.full);
-            if ended {
-                full.extend(shared.current.take());
-            }
-            (full, current)
-        };
-        for segment in full {
-            let mut cursor = match self.cursors.remove(&key) {
-                Some(cursor) if Arc::ptr_eq(&cursor.segment, &segment) => cursor,
-                _ => Cursor::new(Arc::clone(&segment)),
+    /// Shows `take` every record that is new, and every one that ended since it was shown as open.
+    pub(crate) fn spans(&mut self, collector: &Collector, mut take: impl FnMut(RawSpan, Option<End>)) {
+        for thread in collector.threads() {
+            // Before its segments are looked at: what it wrote before its end is in them.
+            let ended = thread.has_ended();
+            let (full, current) = {
+                let mut shared = thread.lock();
+                let mut full = std::mem::take(&mut shared.full);
+                if ended {
+                    full.extend(shared.current.take());
+                }
+                (full, shared.current)
             };
-            cursor.read(sweep);
-            let (admitted, len) = (segment.admitted, segment.len());
-            collector.budget.give_back(admitted - len, 0);
-            drop(cursor);
-            collector.recycle(segment);
-        }
-        if let Some(segment) = current {
-            let cursor = self.cursors.entry(key).or_insert_with(|| Cursor::new(segment));
-            cursor.read(sweep);
+            for segment in full {
+                let mut cursor = match self.cursors.remove(&key(thread)) {
+                    Some(cursor) if std::ptr::eq(cursor.segment, segment) => cursor,
+                    _ => Cursor::new(segment),
+                };
+                cursor.read(&mut take);
+                // Nobody comes back to it: a root that ended since `ends` looked is kept for the next.
+                self.late.extend(cursor.open.iter().filter_map(|&index| segment.root_end(index)));
+                collector.budget.give_back(segment.admitted() - segment.len(), 0);
+                collector.recycle(segment);
+            }
+            if let Some(segment) = current {
+                self.cursors.entry(key(thread)).or_insert_with(|| Cursor::new(segment)).read(&mut take);
+            }
+            // What ended elsewhere is taken by the next sweep's `ends`.
+            if ended && thread.lock().is_empty() {
+                collector.retire(thread);
+            }
         }
     }
 }
 
+fn key(thread: &'static ThreadBuffer) -> usize {
+    std::ptr::from_ref(thread) as usize
+}
+
 impl Cursor {
-    fn new(segment: Arc<Segment>) -> Self {
+    fn new(segment: &'static Segment) -> Self {
         Self { segment, next: 0, open: Vec::new() }
     }
 
-    fn read(&mut self, sweep: &mut Sweep) {
+    fn read(&mut self, take: &mut impl FnMut(RawSpan, Option<End>)) {
         let Self { segment, next, open } = self;
         open.retain(|&index| match segment.read(index) {
+            // The ends of roots are read by `ends`, before everything else.
+            Some((raw, _)) if raw.is_root => true,
             Some((raw, Some(end))) => {
                 segment.consume(index);
-                sweep.spans.push((raw, Some(end)));
+                take(raw, Some(end));
                 false
             }
             Some((_, None)) => true,
             None => false,
         });
         let len = segment.len();
-        for index in *next..len {
-            if let Some((raw, end)) = segment.read(index) {
-                match end {
-                    Some(_) => segment.consume(index),
-                    None => open.push(index),
+        for index in (*next..len).map(|index| index as u8) {
+            match segment.read(index) {
+                Some((raw, _)) if raw.is_root => open.push(index),
+                Some((raw, end)) => {
+                    match end {
+                        Some(_) => segment.consume(index),
+                        None => open.push(index),
+                    }
+                    take(raw, end);
                 }
-                sweep.spans.push((raw, end));
+                None => {}
             }
         }
         *next = len;

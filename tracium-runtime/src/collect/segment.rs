@@ -10,25 +10,36 @@ use crate::SpanId;
 use crate::clock::Timestamp;
 use crate::trace::{Status, TenantMark};
 
-/// Records of a segment: what is admitted, handed over and recycled as one.
+/// Records of a segment: what is admitted, handed over and recycled as one. As many as a byte can tell apart.
 pub(crate) const RECORDS: usize = 256;
 
 /// A record that was read and handed on.
 const CONSUMED: u64 = u64::MAX;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Slot {
     trace: AtomicU64,
-    span: AtomicU64,
     parent: AtomicU64,
     started: AtomicU64,
     /// 0 while the span is open.
     ended: AtomicU64,
-    /// The index of the span's constant part, its depth, whose its tenant is, and whether it failed.
+    /// The index of the span's constant part, its depth, whose its tenant is, whether it is a root, whether it failed.
     rest: AtomicU64,
 }
 
-/// A record, read or to be written.
+/// A record to be written. Its span's id is that of its place.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NewSpan {
+    pub(crate) trace: u64,
+    pub(crate) parent: SpanId,
+    pub(crate) started: Timestamp,
+    pub(crate) meta: u32,
+    pub(crate) depth: u32,
+    pub(crate) tenant: TenantMark,
+    pub(crate) is_root: bool,
+}
+
+/// A record, read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RawSpan {
     pub(crate) trace: u64,
@@ -38,15 +49,20 @@ pub(crate) struct RawSpan {
     pub(crate) meta: u32,
     pub(crate) depth: u32,
     pub(crate) tenant: TenantMark,
+    pub(crate) is_root: bool,
 }
 
 const DEPTH_BITS: u32 = 24;
+const TENANT_SHIFT: u32 = 32 + DEPTH_BITS;
+const ROOT: u64 = 1 << 62;
 const FAILED: u64 = 1 << 63;
 
-impl RawSpan {
+impl NewSpan {
+    #[inline]
     fn rest(&self) -> u64 {
         let depth = self.depth.min((1 << DEPTH_BITS) - 1);
-        u64::from(self.meta) | u64::from(depth) << 32 | (self.tenant as u64) << (32 + DEPTH_BITS)
+        let root = if self.is_root { ROOT } else { 0 };
+        u64::from(self.meta) | u64::from(depth) << 32 | (self.tenant as u64) << TENANT_SHIFT | root
     }
 }
 
@@ -57,43 +73,72 @@ pub(crate) struct End {
     pub(crate) status: Status,
 }
 
+/// Lives as long as the process: written by one thread after the other, and read in between.
 #[derive(Debug)]
 pub(crate) struct Segment {
     len: AtomicUsize,
     /// How many of its records were admitted: all, but where the buffers are almost full.
-    pub(crate) admitted: usize,
-    slots: Box<[Slot]>,
+    admitted: AtomicUsize,
+    /// The place of its first record among all that this process ever wrote.
+    first: AtomicU64,
+    slots: [Slot; RECORDS],
 }
 
 impl Segment {
-    pub(crate) fn new() -> Self {
-        Self { len: AtomicUsize::new(0), admitted: 0, slots: (0..RECORDS).map(|_| Slot::default()).collect() }
+    const NEW: Self = Self {
+        len: AtomicUsize::new(0),
+        admitted: AtomicUsize::new(0),
+        first: AtomicU64::new(0),
+        slots: [const {
+            Slot {
+                trace: AtomicU64::new(0),
+                parent: AtomicU64::new(0),
+                started: AtomicU64::new(0),
+                ended: AtomicU64::new(0),
+                rest: AtomicU64::new(0),
+            }
+        }; RECORDS],
+    };
+
+    /// A block of segments: as large as what the allocator gives back to the system as one, since a burst takes thousands.
+    pub(crate) fn block() -> &'static [Self] {
+        const BLOCK: usize = 16;
+        Box::leak((0..BLOCK).map(|_| Self::NEW).collect())
     }
 
-    /// Makes a segment that nobody else holds as good as new.
-    pub(crate) fn clear(&mut self) {
-        let len = std::mem::take(self.len.get_mut());
-        for slot in &mut self.slots[..len] {
-            *slot.ended.get_mut() = 0;
+    /// Makes the segment the writer's that takes it, with the places from `first`.
+    pub(crate) fn begin(&self, first: u64, admitted: usize) {
+        self.first.store(first, Ordering::Relaxed);
+        self.admitted.store(admitted, Ordering::Relaxed);
+    }
+
+    /// Makes a segment that nobody writes to any more as good as new.
+    pub(crate) fn clear(&self) {
+        for slot in &self.slots[..self.len()] {
+            slot.ended.store(0, Ordering::Relaxed);
         }
+        self.len.store(0, Ordering::Relaxed);
+    }
+
+    pub(crate) fn admitted(&self) -> usize {
+        self.admitted.load(Ordering::Relaxed)
     }
 
     /// Writes the record at `index`, which is the segment's length. Only the owning thread may call this.
     #[inline]
-    pub(crate) fn push(&self, index: usize, span: &RawSpan) {
-        let Some(slot) = self.slots.get(index) else { return };
+    pub(crate) fn push(&self, index: u8, span: &NewSpan) {
+        let slot = &self.slots[usize::from(index)];
         slot.trace.store(span.trace, Ordering::Relaxed);
-        slot.span.store(span.span.to_u64(), Ordering::Relaxed);
         slot.parent.store(span.parent.to_u64(), Ordering::Relaxed);
         slot.started.store(span.started.to_u64(), Ordering::Relaxed);
         slot.rest.store(span.rest(), Ordering::Relaxed);
-        self.len.store(index + 1, Ordering::Release);
+        self.len.store(usize::from(index) + 1, Ordering::Release);
     }
 
     /// Ends the span at `index`. Only the owning thread may call this, and once.
     #[inline]
-    pub(crate) fn end(&self, index: usize, end: End) {
-        let Some(slot) = self.slots.get(index) else { return };
+    pub(crate) fn end(&self, index: u8, end: End) {
+        let slot = &self.slots[usize::from(index)];
         if end.status == Status::Failed {
             slot.rest.store(slot.rest.load(Ordering::Relaxed) | FAILED, Ordering::Relaxed);
         }
@@ -104,37 +149,53 @@ impl Segment {
         self.len.load(Ordering::Acquire)
     }
 
-    /// The record at `index`, which is below a length that was read.
-    pub(crate) fn read(&self, index: usize) -> Option<(RawSpan, Option<End>)> {
-        let slot = self.slots.get(index)?;
+    /// The end of the root at `index`, which is below a length that was read: its trace, and how it ended. `None` where
+    /// it is no root, open, or consumed.
+    pub(crate) fn root_end(&self, index: u8) -> Option<(u64, End)> {
+        let slot = &self.slots[usize::from(index)];
+        if slot.rest.load(Ordering::Relaxed) & ROOT == 0 {
+            return None;
+        }
+        match self.read(index) {
+            Some((raw, Some(end))) => Some((raw.trace, end)),
+            _ => None,
+        }
+    }
+
+    /// The record at `index`, which is below a length that was read; `None` once it was consumed.
+    #[inline]
+    pub(crate) fn read(&self, index: u8) -> Option<(RawSpan, Option<End>)> {
+        let slot = &self.slots[usize::from(index)];
         // Before the words that the end may still change.
         let ended = slot.ended.load(Ordering::Acquire);
+        if ended == CONSUMED {
+            return None;
+        }
         let rest = slot.rest.load(Ordering::Relaxed);
-        let tenant = match rest >> (32 + DEPTH_BITS) & 3 {
+        let tenant = match rest >> TENANT_SHIFT & 3 {
             0 => TenantMark::None,
             1 => TenantMark::OfTrace,
             _ => TenantMark::Own,
         };
         let raw = RawSpan {
             trace: slot.trace.load(Ordering::Relaxed),
-            span: SpanId::from_u64(slot.span.load(Ordering::Relaxed))?,
+            span: SpanId::at(self.first.load(Ordering::Relaxed) + u64::from(index)),
             parent: SpanId::from_u64(slot.parent.load(Ordering::Relaxed))?,
             started: Timestamp::from_u64(slot.started.load(Ordering::Relaxed)),
             meta: rest as u32,
             depth: (rest >> 32) as u32 & ((1 << DEPTH_BITS) - 1),
             tenant,
+            is_root: rest & ROOT != 0,
         };
         let status = if rest & FAILED == 0 { Status::Completed } else { Status::Failed };
-        match ended {
-            CONSUMED => None,
-            0 => Some((raw, None)),
-            at => Some((raw, Some(End { at: Timestamp::from_u64(at), status }))),
-        }
+        let end = (ended != 0).then(|| End { at: Timestamp::from_u64(ended), status });
+        Some((raw, end))
     }
 
     /// The record at `index` has ended, was read, and is handed on.
-    pub(crate) fn consume(&self, index: usize) {
-        self.slots[index].ended.store(CONSUMED, Ordering::Relaxed);
+    #[inline]
+    pub(crate) fn consume(&self, index: u8) {
+        self.slots[usize::from(index)].ended.store(CONSUMED, Ordering::Relaxed);
     }
 
     /// Records that have ended and were not consumed.
@@ -148,37 +209,34 @@ impl Segment {
 mod tests {
     use super::*;
 
-    fn raw(depth: u32, tenant: TenantMark) -> RawSpan {
-        RawSpan {
-            trace: 7,
-            span: SpanId::random(),
-            parent: SpanId::random(),
-            started: Timestamp::now(),
-            meta: u32::MAX,
-            depth,
-            tenant,
-        }
+    fn new(depth: u32, tenant: TenantMark, is_root: bool) -> NewSpan {
+        let started = Timestamp::now();
+        NewSpan { trace: 7, parent: SpanId::random(), started, meta: u32::MAX, depth, tenant, is_root }
     }
 
     #[test]
-    fn a_record_takes_48_bytes() {
-        assert_eq!(size_of::<Slot>(), 48);
+    fn a_record_takes_40_bytes() {
+        assert_eq!(size_of::<Slot>(), 40);
     }
 
     #[test]
     fn what_is_written_is_read() {
-        let segment = Segment::new();
+        let segment = &Segment::block()[0];
+        segment.begin(512, RECORDS);
         for (index, (depth, tenant)) in
             [(1, TenantMark::None), (5_000_000, TenantMark::OfTrace), (u32::MAX, TenantMark::Own)]
                 .into_iter()
                 .enumerate()
         {
-            let written = raw(depth, tenant);
-            segment.push(index, &written);
-            let (read, end) = segment.read(index).unwrap();
-            assert_eq!((read.trace, read.span, read.parent), (written.trace, written.span, written.parent));
+            let is_root = index == 2;
+            let written = new(depth, tenant, is_root);
+            let at = u8::try_from(index).unwrap();
+            segment.push(at, &written);
+            let (read, end) = segment.read(at).unwrap();
+            assert_eq!((read.trace, read.parent, read.is_root), (written.trace, written.parent, is_root));
             assert_eq!((read.meta, read.tenant, read.started), (written.meta, written.tenant, written.started));
             assert_eq!(read.depth, depth.min((1 << DEPTH_BITS) - 1));
+            assert_eq!(read.span, SpanId::at(512 + index as u64));
             assert_eq!(end, None);
         }
         assert_eq!(segment.len(), 3);
@@ -189,5 +247,19 @@ mod tests {
         assert_eq!(segment.waiting(), 1);
         segment.consume(1);
         assert_eq!((segment.waiting(), segment.read(1).is_none()), (0, true));
+        segment.end(2, end);
+        assert_eq!(segment.root_end(2), Some((7, end)));
+        assert_eq!(segment.root_end(0), None, "it is no root");
+    }
+
+    #[test]
+    fn a_cleared_segment_is_as_good_as_new() {
+        let segment = &Segment::block()[0];
+        segment.push(0, &new(1, TenantMark::None, false));
+        segment.end(0, End { at: Timestamp::now(), status: Status::Completed });
+        segment.clear();
+        assert_eq!((segment.len(), segment.waiting()), (0, 0));
+        segment.push(0, &new(1, TenantMark::None, false));
+        assert_eq!(segment.read(0).unwrap().1, None);
     }
 }

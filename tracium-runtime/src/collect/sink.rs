@@ -8,11 +8,11 @@ use crate::clock::Timestamp;
 use crate::collect::Collector;
 use crate::collect::Ticket;
 #[cfg(feature = "collect")]
-use crate::collect::segment::{End, RawSpan};
+use crate::collect::segment::{End, NewSpan};
 use crate::tenant::TenantId;
 #[cfg(feature = "collect")]
 use crate::testing::Recording;
-use crate::trace::{Beginning, OpenSpan, RootEnd, Status, TenantMark, TraceCore};
+use crate::trace::{Beginning, OpenSpan, Status, TenantMark, TraceCore};
 
 /// Where a trace and all of its spans go; chosen when the trace opens.
 #[derive(Clone, Debug)]
@@ -68,6 +68,7 @@ mod installed {
     /// Makes `collector` the process's; false where there is one.
     pub(crate) fn install_global(collector: &'static Collector) -> bool {
         let first = COLLECTOR.set(collector).is_ok();
+        crate::context::end_quiet();
         ANY.store(true, Ordering::Release);
         first
     }
@@ -102,17 +103,6 @@ pub(crate) fn current_sink() -> Option<Sink> {
 
 #[cfg_attr(not(feature = "collect"), allow(clippy::needless_pass_by_value, clippy::unused_self, unused_variables))]
 impl Sink {
-    pub(crate) fn admit_trace(&self) -> bool {
-        match *self {
-            #[cfg(feature = "collect")]
-            Self::Collector(collector) => collector.admit_trace(),
-            #[cfg(feature = "collect")]
-            Self::Recorder(_) => true,
-            #[cfg(not(feature = "collect"))]
-            Self::Nowhere => false,
-        }
-    }
-
     /// Whether the buffers have room for `bytes` of captured values, which are theirs then.
     pub(crate) fn admit_bytes(&self, bytes: usize) -> bool {
         match *self {
@@ -148,29 +138,46 @@ impl Sink {
         }
     }
 
-    pub(crate) fn trace_started(&self, trace: &Arc<TraceCore>) {
+    /// Makes a trace with what `open` is told: its root's id, and where that one's record lies.
+    pub(crate) fn trace_opened(self, open: impl FnOnce((SpanId, Ticket)) -> TraceCore) -> Arc<TraceCore> {
+        match self {
+            #[cfg(feature = "collect")]
+            Self::Collector(collector) => collector.open_trace(open),
+            #[cfg(feature = "collect")]
+            Self::Recorder(recording) => {
+                let trace = Arc::new(open((SpanId::random(), Ticket::NONE)));
+                recording.trace_started(&trace);
+                trace
+            }
+            #[cfg(not(feature = "collect"))]
+            Self::Nowhere => Arc::new(open((SpanId::random(), Ticket::NONE))),
+        }
+    }
+
+    /// A trace goes on here that another process opened.
+    pub(crate) fn remote_started(&self, trace: &Arc<TraceCore>) {
         match *self {
             #[cfg(feature = "collect")]
-            Self::Collector(collector) => collector.trace_started(trace),
+            Self::Collector(collector) => collector.remote_started(trace),
             #[cfg(feature = "collect")]
-            Self::Recorder(ref recording) => recording.trace_started(trace),
+            Self::Recorder(_) => {}
             #[cfg(not(feature = "collect"))]
             Self::Nowhere => {}
         }
     }
 
-    pub(crate) fn trace_ended(&self, root: RootEnd) {
+    pub(crate) fn trace_ended(&self, trace: &Arc<TraceCore>, at: Timestamp, status: Status) {
         match *self {
             #[cfg(feature = "collect")]
-            Self::Collector(collector) => collector.trace_ended(root),
+            Self::Collector(collector) => collector.trace_ended(trace, End { at, status }),
             #[cfg(feature = "collect")]
-            Self::Recorder(ref recording) => recording.trace_ended(&root),
+            Self::Recorder(ref recording) => recording.trace_ended(trace, at, status),
             #[cfg(not(feature = "collect"))]
             Self::Nowhere => {}
         }
     }
 
-    /// The span's id, the place of its record, and its beginning where that is wanted at its end.
+    /// The span's id, and the place of its record.
     #[inline]
     pub(crate) fn span_opened(
         &self,
@@ -178,25 +185,29 @@ impl Sink {
         beginning: Beginning,
         depth: u32,
         tenant: TenantMark,
-    ) -> (SpanId, Ticket, Option<Box<Beginning>>) {
+    ) -> (SpanId, Ticket) {
         match *self {
             #[cfg(feature = "collect")]
             Self::Collector(collector) => {
                 let Beginning { meta, parent, started } = beginning;
-                let (key, meta) = (trace.key, meta.index());
-                let raw = |span| RawSpan { trace: key, span, parent, started, meta, depth, tenant };
-                let (id, ticket) = collector.span_opened(trace, raw);
-                (id, ticket, None)
+                let (trace_key, meta) = (trace.key, meta.index());
+                let span = || NewSpan { trace: trace_key, parent, started, meta, depth, tenant, is_root: false };
+                let place = if trace.admitted { collector.span_opened(span) } else { None };
+                place.map_or_else(|| (SpanId::random(), Ticket::REFUSED), |place| (place.id, place.ticket))
             }
             #[cfg(feature = "collect")]
-            Self::Recorder(_) => (SpanId::random(), Ticket::NONE, Some(Box::new(beginning))),
+            Self::Recorder(ref recording) => {
+                let id = SpanId::random();
+                recording.span_opened(id, beginning);
+                (id, Ticket::NONE)
+            }
             #[cfg(not(feature = "collect"))]
-            Self::Nowhere => (SpanId::random(), Ticket::NONE, None),
+            Self::Nowhere => (SpanId::random(), Ticket::NONE),
         }
     }
 
     #[inline]
-    pub(crate) fn span_closed(&self, trace: &Arc<TraceCore>, span: &OpenSpan, at: Timestamp, status: Status) {
+    pub(crate) fn span_closed(&self, trace: &Arc<TraceCore>, span: OpenSpan, at: Timestamp, status: Status) {
         match *self {
             #[cfg(feature = "collect")]
             Self::Collector(collector) => {

@@ -6,17 +6,16 @@
 pub(crate) struct Ticket(u64);
 
 impl Ticket {
-    /// No place: roots and recorders' spans have none.
+    /// No place: recorders' spans have none.
     pub(crate) const NONE: Self = Self(0);
     /// The buffers had no room when the span opened.
-    #[cfg(feature = "collect")]
     pub(crate) const REFUSED: Self = Self(1);
 
-    /// At `index`, below 256, of the segment `serial`, which is not 0.
+    /// At `index` of the segment `serial`, which is not 0.
     #[cfg(feature = "collect")]
     #[inline]
-    pub(crate) fn new(serial: u64, index: usize) -> Self {
-        Self(serial << 8 | index as u64)
+    pub(crate) fn new(serial: u64, index: u8) -> Self {
+        Self(serial << 8 | u64::from(index))
     }
 
     #[cfg(feature = "collect")]
@@ -27,7 +26,7 @@ impl Ticket {
 
     #[cfg(feature = "collect")]
     #[inline]
-    pub(crate) fn index(self) -> usize {
-        (self.0 & 0xff) as usize
+    pub(crate) fn index(self) -> u8 {
+        self.0 as u8
     }
 }

@@ -8,8 +8,9 @@ use std::task::{Context as Waker, Poll};
 use pin_project_lite::pin_project;
 
 use super::Scope;
+use super::scope::Level;
 use super::slot::{self, Entered};
-use crate::panics;
+use crate::{notice, panics};
 use crate::trace::details::Error;
 use crate::trace::{SpanMeta, TenantMeta, TraceMeta};
 
@@ -75,10 +76,10 @@ pub struct Guard {
 
 /// What is open: a level of the scope around, a scope of its own, or nothing.
 #[derive(Debug)]
-struct Open {
-    /// The level's number; 0 is none.
-    level: usize,
-    scope: Option<Entered>,
+enum Open {
+    Nothing,
+    Level(Level),
+    Scope(Option<Entered>),
 }
 
 /// Opens the scope of a sync function whose result nobody looks at.
@@ -91,41 +92,100 @@ impl Open {
     #[inline]
     fn new<A: Attribute>() -> Self {
         if A::LEVEL {
-            return Self { level: slot::current(|scope| scope.map_or(0, Scope::push_level)), scope: None };
+            return match slot::current(|scope| scope.map(Scope::push_level)) {
+                Some(level) => Self::Level(level),
+                None => Self::Nothing,
+            };
         }
         Self::begun(Annotated::<A>(PhantomData))
     }
 
     fn begun(begin: impl Begin) -> Self {
-        Self { level: 0, scope: begin.begin().0.map(|scope| slot::enter(Some(scope))) }
-    }
-
-    #[inline]
-    fn is_open(&self) -> bool {
-        self.level != 0 || self.scope.is_some()
+        match begin.begin().0 {
+            Some(scope) => Self::Scope(Some(slot::enter(Some(scope)))),
+            None => Self::Nothing,
+        }
     }
 
     #[inline]
     fn close(&mut self, failure: Option<Box<Error>>) {
-        if self.level != 0 {
-            slot::current(|scope| {
-                if let Some(scope) = scope {
-                    scope.pop_level(self.level, failure);
+        match self {
+            Self::Nothing => {}
+            Self::Level(level) => close_level(level, failure),
+            Self::Scope(scope) => {
+                if let Some(mut scope) = scope.take().and_then(Entered::leave) {
+                    scope.close(failure);
+                    scope.recycle();
                 }
-            });
-        } else if let Some(mut scope) = self.scope.take().and_then(Entered::leave) {
-            scope.close(failure);
-            scope.recycle();
+            }
         }
     }
+}
+
+#[inline]
+fn close_level(level: &Level, failure: Option<Box<Error>>) {
+    slot::current(|scope| match (scope, failure) {
+        (Some(scope), None) => scope.pop_level(level),
+        (Some(scope), Some(failure)) => scope.pop_failed_level(level, failure),
+        (None, _) => {}
+    });
 }
 
 impl Drop for Guard {
     #[inline]
     fn drop(&mut self) {
-        if self.open.is_open() {
+        if !matches!(self.open, Open::Nothing) {
             let panicked = !self.panicking && std::thread::panicking();
             self.open.close(panicked.then(|| Box::new(panics::last())));
+        }
+    }
+}
+
+/// A sync function's span, opened in place.
+#[must_use]
+#[derive(Debug)]
+pub struct SpanGuard {
+    level: Option<Level>,
+    panicking: bool,
+}
+
+/// Opens the span of a sync function whose result nobody looks at, with nothing but what is known while compiling.
+///
+/// Where nothing collects and no scope is open, it comes to one comparison.
+#[inline]
+pub fn enter_span(meta: &'static SpanMeta) -> SpanGuard {
+    if slot::is_quiet() { SpanGuard { level: None, panicking: false } } else { SpanGuard::open(meta) }
+}
+
+impl SpanGuard {
+    #[inline(never)]
+    fn open(meta: &'static SpanMeta) -> Self {
+        let mut opened = None;
+        let level = slot::current(|scope| {
+            let scope = scope?;
+            let level = scope.push_level();
+            opened = scope.open_span(meta);
+            Some(level)
+        });
+        if opened.is_none() {
+            notice::orphan_span(meta.function);
+        }
+        Self { level, panicking: std::thread::panicking() }
+    }
+
+    #[inline(never)]
+    fn close(&mut self) {
+        let Some(level) = &self.level else { return };
+        let panicked = !self.panicking && std::thread::panicking();
+        close_level(level, if panicked { Some(Box::new(panics::last())) } else { None });
+    }
+}
+
+impl Drop for SpanGuard {
+    #[inline]
+    fn drop(&mut self) {
+        if self.level.is_some() {
+            self.close();
         }
     }
 }
@@ -141,7 +201,7 @@ pub(crate) fn run_begun<R>(begin: impl Begin, body: impl FnOnce() -> R, observe:
 }
 
 fn run_in<R>(mut open: Open, body: impl FnOnce() -> R, observe: impl FnOnce(&R)) -> R {
-    if !open.is_open() {
+    if matches!(open, Open::Nothing) {
         return body();
     }
     let result = catch_unwind(AssertUnwindSafe(body));
@@ -258,7 +318,7 @@ impl<B: Begin, F: Future, O: FnOnce(&F::Output)> Future for Scoped<B, F, O> {
                         observe(output);
                     }
                 });
-                Open { level: 0, scope: Some(entered) }.close(failure);
+                Open::Scope(Some(entered)).close(failure);
                 Poll::Ready(output)
             }
             Err(payload) => {

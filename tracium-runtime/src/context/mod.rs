@@ -15,7 +15,7 @@ pub mod thread;
 use std::fmt;
 
 pub use self::adapt::{ContextExt, InContext};
-pub use self::attribute::{Annotated, Attribute, Begin, Guard, Scoped, enter, run, scoped};
+pub use self::attribute::{Annotated, Attribute, Begin, Guard, Scoped, SpanGuard, enter, enter_span, run, scoped};
 pub(crate) use self::attribute::{Begun, run_begun, scoped_in};
 pub use self::block_on::block_on;
 pub use self::capture::InputCapture;
@@ -24,6 +24,8 @@ pub(crate) use self::scope::{Scope, SpanRef, current};
 pub use self::tasks::{spawn, spawn_blocking, spawn_local};
 
 pub use self::open::{SpanOptions, TraceOptions};
+#[cfg(feature = "collect")]
+pub(crate) use self::slot::end_quiet;
 use crate::collect::{Sink, current_sink};
 use crate::tenant::{IntoTenant, TenantError, TenantId};
 

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::sync::Arc;
 
-use super::{Context, Scope, SpanRef, current};
+use super::{Context, Scope, SpanRef, current, slot};
 use crate::collect::{Sink, current_sink};
 use crate::content::{self, Limits};
 use crate::probe::CaptureValue;
@@ -168,9 +168,10 @@ pub(crate) fn open_trace(meta: &'static TraceMeta, options: TraceOptions) {
     }
     current(|scope| {
         let Some(scope) = scope else { return };
-        if let Some((trace, open)) = trace_in(&scope.context, meta, spec) {
-            scope.fresh = (open.id == trace.root).then(|| Arc::clone(&trace));
-            scope.hold(&trace, open);
+        match trace_in(&scope.context, meta, spec) {
+            Some((trace, open)) if open.id == trace.root => scope.hold_fresh(trace, open),
+            Some((trace, open)) => scope.hold(&trace, open),
+            None => {}
         }
     });
 }
@@ -206,9 +207,7 @@ pub(crate) fn trace_in(
         link(&mut spec, context);
     }
     let sink = sink_of(context)?;
-    let trace = TraceCore::open(meta, spec, tenant, sink);
-    let open = trace.open_root();
-    Some((trace, open))
+    Some(TraceCore::open(meta, spec, tenant, sink))
 }
 
 fn link(spec: &mut TraceSpec, context: &Context) {
@@ -228,9 +227,15 @@ fn sink_of(context: &Context) -> Option<Sink> {
 
 /// Opens a span in the innermost scope. Outside any trace there is nothing to open it in.
 #[inline]
-pub(crate) fn open_span(meta: &'static SpanMeta, details: Option<Box<SpanDetails>>) {
-    let opened = current(|scope| scope?.open_span(meta, details));
-    if opened.is_none() {
+pub(crate) fn open_span(meta: &'static SpanMeta) {
+    if !slot::is_quiet() && current(|scope| scope?.open_span(meta)).is_none() {
+        notice::orphan_span(meta.function);
+    }
+}
+
+/// [`open_span`], with what is known at run time.
+pub(crate) fn open_span_with(meta: &'static SpanMeta, details: Option<Box<SpanDetails>>) {
+    if current(|scope| scope?.open_any_span(meta, details)).is_none() {
         notice::orphan_span(meta.function);
     }
 }
@@ -254,7 +259,7 @@ pub(crate) fn span_in(
         };
         link(&mut spec, context);
         let mark = context.mark();
-        let trace = TraceCore::open(parent.trace.meta, spec, tenant, parent.trace.sink.clone());
+        let (trace, _) = TraceCore::open(parent.trace.meta, spec, tenant, parent.trace.sink.clone());
         let mut open = trace.open_span(meta, trace.root, 1, mark);
         open.owns_trace = true;
         (trace, open)
@@ -315,6 +320,6 @@ pub(crate) fn reject(meta: &'static TenantMeta) {
 
 /// The trace of the same function, whose first act this scope is. A trace that calls a scope of another function first,
 /// as one does that works for one tenant after the other, is none of that one's: it takes neither its name nor its end.
-fn first_act(scope: &mut Scope, meta: &'static TenantMeta) -> Option<Arc<TraceCore>> {
-    scope.first_act_of.take().filter(|trace| trace.meta.place == Some(meta.place))
+fn first_act<'a>(scope: &'a mut Scope, meta: &'static TenantMeta) -> Option<&'a Arc<TraceCore>> {
+    scope.take_first_act().filter(|trace| trace.meta.place == Some(meta.place))
 }

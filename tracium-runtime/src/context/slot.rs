@@ -1,37 +1,76 @@
 //! The one place where a thread knows what it runs under.
 
 use std::cell::Cell;
+use std::mem::ManuallyDrop;
+#[cfg(feature = "collect")]
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::Scope;
 
-thread_local! {
+/// What a thread runs under. It has no destructor, so that reaching it needs no look at whether it is there: whatever
+/// is in it is taken out again by the guard that put it there.
+struct Slot {
+    /// [`NONE`] or [`SOME`] scope: to be told apart from [`QUIET`] with one comparison.
+    mark: Cell<u8>,
     // Only ever holds the innermost scope; the ones around it lie in the guards that put it here.
-    static SLOT: Cell<Option<Box<Scope>>> = const { Cell::new(None) };
+    scope: Cell<Option<ManuallyDrop<Box<Scope>>>>,
+}
+
+const NONE: u8 = 0;
+const SOME: u8 = 2;
+
+thread_local! {
+    static SLOT: Slot = const { Slot { mark: Cell::new(NONE), scope: Cell::new(None) } };
+}
+
+/// The mark of threads on which a span has nothing to do, not even to be counted as one outside any trace: [`NONE`]
+/// until something collects, then no thread's.
+#[cfg(feature = "collect")]
+static QUIET: AtomicU8 = AtomicU8::new(NONE);
+
+/// From now on, spans outside any trace are noted.
+#[cfg(feature = "collect")]
+pub(crate) fn end_quiet() {
+    QUIET.store(1, Ordering::Relaxed);
+}
+
+/// Whether a span that opens here changes nothing and is noted by nobody.
+#[inline]
+pub(crate) fn is_quiet() -> bool {
+    #[cfg(feature = "collect")]
+    let quiet = QUIET.load(Ordering::Relaxed);
+    #[cfg(not(feature = "collect"))]
+    let quiet = NONE;
+    SLOT.with(|slot| slot.mark.get() == quiet)
+}
+
+/// Whether any scope is open here.
+#[inline]
+pub(crate) fn is_open() -> bool {
+    SLOT.with(|slot| slot.mark.get() == SOME)
 }
 
 #[inline]
 fn replace(scope: Option<Box<Scope>>) -> Option<Box<Scope>> {
-    // Past the thread's end there is no slot: the scope closes, and the work runs under none.
-    SLOT.try_with(|slot| slot.replace(scope)).ok().flatten()
+    SLOT.with(|slot| {
+        slot.mark.set(if scope.is_some() { SOME } else { NONE });
+        slot.scope.replace(scope.map(ManuallyDrop::new)).map(ManuallyDrop::into_inner)
+    })
 }
 
 /// Shows the innermost scope to `look`, which must call no code of the user's: that would see no scope.
 #[inline]
 pub(crate) fn current<R>(look: impl FnOnce(Option<&mut Scope>) -> R) -> R {
-    let mut scope = replace(None);
-    let result = look(scope.as_deref_mut());
-    if scope.is_some() {
-        drop(replace(scope));
-    }
-    result
-}
-
-/// Whether any scope is open here.
-pub(crate) fn is_open() -> bool {
-    current(|scope| scope.is_some())
+    SLOT.with(|slot| {
+        let mut scope = slot.scope.take();
+        let result = look(scope.as_mut().map(|scope| &mut ***scope));
+        slot.scope.set(scope);
+        result
+    })
 }
 
 /// Makes `scope` the innermost, until the guard is left or dropped.
+#[inline]
 pub(crate) fn enter(scope: Option<Box<Scope>>) -> Entered {
     Entered { outer: replace(scope), left: false }
 }
@@ -46,6 +85,7 @@ pub(crate) struct Entered {
 
 impl Entered {
     /// Restores the outer scope and gives back the inner one.
+    #[inline]
     pub(crate) fn leave(mut self) -> Option<Box<Scope>> {
         self.left = true;
         replace(self.outer.take())
@@ -53,6 +93,7 @@ impl Entered {
 }
 
 impl Drop for Entered {
+    #[inline]
     fn drop(&mut self) {
         if !self.left {
             drop(replace(self.outer.take()));

@@ -7,13 +7,14 @@ use std::sync::atomic::Ordering;
 use super::{SpanItem, Totals, TraceItem};
 use crate::collect::Collector;
 use crate::collect::ledger::DropReason;
+use crate::trace::TraceCore;
 
 /// The export thread's side of the accounting.
 #[derive(Debug)]
 pub(crate) struct Account {
     pub(crate) collector: &'static Collector,
     /// How many of each sweep are held.
-    held: BTreeMap<u64, usize>,
+    held: BTreeMap<u32, usize>,
     /// Tokens and calls per tenant and model.
     pub(crate) totals: Arc<std::sync::Mutex<Totals>>,
 }
@@ -21,13 +22,13 @@ pub(crate) struct Account {
 /// What an item was admitted with, to be given back; taken off it before it is sent away to be encoded.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Receipt {
-    sweep: u64,
+    sweep: u32,
     captured: usize,
 }
 
 impl Receipt {
     /// Of something of `sweep` with nothing captured.
-    pub(crate) fn of(sweep: u64) -> Self {
+    pub(crate) fn of(sweep: u32) -> Self {
         Self { sweep, captured: 0 }
     }
 }
@@ -40,9 +41,9 @@ impl SpanItem {
 
 impl TraceItem {
     /// To be asked for once: what the trace was admitted with is given back with it.
-    pub(crate) fn receipt(&self) -> Receipt {
-        let trace = self.root.trace.state().take_bytes();
-        Receipt { sweep: self.sweep, captured: trace + self.details.as_ref().map_or(0, |details| details.bytes) }
+    pub(crate) fn receipt(&self, trace: &TraceCore) -> Receipt {
+        let of_trace = trace.state().take_bytes();
+        Receipt { sweep: self.sweep, captured: of_trace + self.details.as_ref().map_or(0, |details| details.bytes) }
     }
 }
 
@@ -51,41 +52,70 @@ impl Account {
         Self { collector, held: BTreeMap::new(), totals }
     }
 
-    pub(crate) fn accept(&mut self, sweep: u64) {
-        *self.held.entry(sweep).or_default() += 1;
-        self.collector.ledger.held.fetch_add(1, Ordering::Relaxed);
+    /// Takes `count` spans or outcomes that `sweep` brought.
+    pub(crate) fn accept(&mut self, sweep: u32, count: usize) {
+        *self.held.entry(sweep).or_default() += count;
+        self.collector.ledger.held.fetch_add(count, Ordering::Relaxed);
     }
 
     /// The backend has it.
     pub(crate) fn acknowledge(&mut self, receipt: Receipt) {
-        self.release(receipt);
-        self.collector.ledger.acknowledged.fetch_add(1, Ordering::Release);
+        self.acknowledge_all(std::iter::once(receipt));
+    }
+
+    /// The backend has all of them.
+    pub(crate) fn acknowledge_all(&mut self, receipts: impl IntoIterator<Item = Receipt>) {
+        let count = self.release(receipts);
+        self.collector.ledger.acknowledged.fetch_add(count as u64, Ordering::Release);
     }
 
     /// Nobody will have it.
     pub(crate) fn drop(&mut self, receipt: Receipt, reason: DropReason) {
-        self.release(receipt);
-        self.collector.ledger.drop(reason, 1);
+        self.drop_all(std::iter::once(receipt), reason);
     }
 
-    fn release(&mut self, receipt: Receipt) {
-        if let Some(count) = self.held.get_mut(&receipt.sweep) {
-            *count -= 1;
-            if *count == 0 {
-                self.held.remove(&receipt.sweep);
+    /// Nobody will have any of them.
+    pub(crate) fn drop_all(&mut self, receipts: impl IntoIterator<Item = Receipt>, reason: DropReason) {
+        let count = self.release(receipts);
+        self.collector.ledger.drop(reason, count);
+    }
+
+    /// Gives back what they were admitted with; how many there are.
+    fn release(&mut self, receipts: impl IntoIterator<Item = Receipt>) -> usize {
+        let (mut all, mut captured) = (0, 0);
+        // Most come of one sweep: it is looked up once.
+        let (mut sweep, mut of_sweep) = (0, 0);
+        for receipt in receipts {
+            if receipt.sweep != sweep {
+                self.release_from(sweep, of_sweep);
+                (sweep, of_sweep) = (receipt.sweep, 0);
+            }
+            of_sweep += 1;
+            all += 1;
+            captured += receipt.captured;
+        }
+        self.release_from(sweep, of_sweep);
+        self.collector.ledger.held.fetch_sub(all, Ordering::Relaxed);
+        self.collector.budget.give_back(all, captured);
+        all
+    }
+
+    fn release_from(&mut self, sweep: u32, count: usize) {
+        if let Some(held) = self.held.get_mut(&sweep) {
+            *held = held.saturating_sub(count);
+            if *held == 0 {
+                self.held.remove(&sweep);
             }
         }
-        self.collector.ledger.held.fetch_sub(1, Ordering::Relaxed);
-        self.collector.budget.give_back(1, receipt.captured);
     }
 
     /// Whether nothing of `sweep` or before is held.
-    pub(crate) fn is_clear(&self, sweep: u64) -> bool {
+    pub(crate) fn is_clear(&self, sweep: u32) -> bool {
         self.held.first_key_value().is_none_or(|(oldest, _)| *oldest > sweep)
     }
 
     /// Of `sweep` and before, how many are held.
-    pub(crate) fn held_until(&self, sweep: u64) -> usize {
+    pub(crate) fn held_until(&self, sweep: u32) -> usize {
         self.held.range(..=sweep).map(|(_, count)| count).sum()
     }
 }

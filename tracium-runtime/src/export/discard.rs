@@ -13,14 +13,15 @@ pub(crate) struct Discard;
 impl Exporter for Discard {
     fn trace_started(&mut self, _: &Arc<Tracked>) {}
 
-    fn span_open(&mut self, _: &SpanRecord) {}
+    fn span_open(&mut self, _: &Arc<Tracked>, _: &SpanRecord) {}
 
-    fn span_ended(&mut self, span: SpanItem, account: &mut Account) {
-        account.acknowledge(span.receipt());
+    fn spans_ended(&mut self, _: &Arc<Tracked>, spans: &mut Vec<SpanItem>, account: &mut Account) {
+        account.acknowledge_all(spans.iter().map(SpanItem::receipt));
+        spans.clear();
     }
 
-    fn trace_ended(&mut self, trace: TraceItem, account: &mut Account) {
-        account.acknowledge(trace.receipt());
+    fn trace_ended(&mut self, trace: &Arc<Tracked>, end: TraceItem, account: &mut Account) {
+        account.acknowledge(end.receipt(trace));
     }
 
     fn trace_discarded(&mut self, _: &Arc<Tracked>, _: &mut Account) {}

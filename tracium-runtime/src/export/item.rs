@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use crate::SpanId;
 use crate::clock::Timestamp;
-use crate::tenant::TenantId;
+use crate::collect::segment::End;
 use crate::trace::details::SpanDetails;
-use crate::trace::{RootEnd, SpanMeta, Status, TraceCore};
+use crate::trace::{SpanMeta, Status, TenantMark, TraceCore};
 
 /// A trace as the export thread shares it: however many of these there are, they are one holder of the trace, so that
 /// the thread can tell whether anybody else is left who may add to it.
@@ -32,50 +32,50 @@ impl Deref for Tracked {
     }
 }
 
-/// A span, as it was collected.
-#[derive(Clone, Debug)]
+/// A span, as it was collected. Its trace is known to whoever holds it.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct SpanRecord {
-    pub(crate) trace: Arc<Tracked>,
     pub(crate) id: SpanId,
     pub(crate) parent: SpanId,
     pub(crate) meta: &'static SpanMeta,
-    pub(crate) tenant: Option<TenantId>,
     pub(crate) started: Timestamp,
     pub(crate) ended: Option<Timestamp>,
     pub(crate) depth: u32,
+    pub(crate) tenant: TenantMark,
     pub(crate) status: Status,
 }
 
 impl SpanRecord {
     /// The root of `trace`: still open, or as it ended.
-    pub(crate) fn root(trace: &Arc<Tracked>, end: Option<&RootEnd>) -> Self {
+    pub(crate) fn root(trace: &TraceCore, end: Option<End>) -> Self {
         Self {
-            trace: Arc::clone(trace),
             id: trace.root,
             parent: trace.root,
             meta: &trace.meta.span,
-            tenant: trace.tenant(),
             started: trace.started,
             ended: end.map(|end| end.at),
             depth: 0,
+            tenant: TenantMark::OfTrace,
             status: end.map_or(Status::Completed, |end| end.status),
         }
     }
 }
 
-/// A span that ended, with what was recorded on it.
+/// A span that ended, with what was recorded on it. A million of them wait at once, so it has no byte too much.
 #[derive(Debug)]
 pub(crate) struct SpanItem {
     pub(crate) record: SpanRecord,
     pub(crate) details: Option<Box<SpanDetails>>,
-    /// The sweep that brought it: a flush waits for all up to its own.
-    pub(crate) sweep: u64,
+    /// The sweep that brought it: a flush waits for all up to its own. There are ten a second.
+    pub(crate) sweep: u32,
 }
+
+const _: () = assert!(size_of::<SpanItem>() == 64);
 
 /// The outcome of a trace: its root, ended.
 #[derive(Debug)]
 pub(crate) struct TraceItem {
     pub(crate) root: SpanRecord,
     pub(crate) details: Option<Box<SpanDetails>>,
-    pub(crate) sweep: u64,
+    pub(crate) sweep: u32,
 }

@@ -32,12 +32,13 @@ use crate::config::{InitError, Mask, Target};
 pub(crate) trait Exporter: Send {
     /// A trace opened.
     fn trace_started(&mut self, trace: &Arc<Tracked>);
-    /// A span is open for longer than a short one.
-    fn span_open(&mut self, span: &SpanRecord);
-    /// A span ended. It is the exporter's now, until it tells `account` what became of it.
-    fn span_ended(&mut self, span: SpanItem, account: &mut Account);
+    /// A span of `trace` is open for longer than a short one.
+    fn span_open(&mut self, trace: &Arc<Tracked>, span: &SpanRecord);
+    /// Spans of `trace` ended, to be taken out of `spans`. They are the exporter's now, until it tells `account` what
+    /// became of each.
+    fn spans_ended(&mut self, trace: &Arc<Tracked>, spans: &mut Vec<SpanItem>, account: &mut Account);
     /// A trace ended; spans of it may follow.
-    fn trace_ended(&mut self, trace: TraceItem, account: &mut Account);
+    fn trace_ended(&mut self, trace: &Arc<Tracked>, end: TraceItem, account: &mut Account);
     /// A trace was opened and refused at once: it never was.
     fn trace_discarded(&mut self, trace: &Arc<Tracked>, account: &mut Account);
     /// The trace has ended, and nobody is left who could add to it.

@@ -16,11 +16,11 @@ use super::view::View;
 use super::{Account, Exporter, SpanItem, SpanRecord, Totals, TraceItem, Tracked};
 use crate::collect::ledger::DropReason;
 use crate::collect::segment::{End, RawSpan};
-use crate::collect::{Collector, Reader, Sweep};
+use crate::collect::reader::{self, Ends, Reader};
+use crate::collect::Collector;
 use crate::notice::Minute;
 use crate::stats::FlushReport;
-use crate::trace::details::SpanDetails;
-use crate::trace::{RootEnd, SpanMeta, Status, TenantMark, TraceCore};
+use crate::trace::{SpanMeta, Status, TraceCore};
 use crate::{SpanId, clock::Timestamp};
 
 /// How often every thread's buffer is taken.
@@ -61,8 +61,21 @@ impl Answer {
     }
 }
 
+fn record(span: &RawSpan, end: Option<End>) -> Option<SpanRecord> {
+    Some(SpanRecord {
+        id: span.span,
+        parent: span.parent,
+        meta: SpanMeta::at(span.meta)?,
+        started: span.started,
+        ended: end.map(|end| end.at),
+        depth: span.depth,
+        tenant: span.tenant,
+        status: end.map_or(Status::Completed, |end| end.status),
+    })
+}
+
 struct Waiter {
-    sweep: u64,
+    sweep: u32,
     deadline: Instant,
     answer: Answer,
     stop: bool,
@@ -80,8 +93,12 @@ pub(crate) struct Pipeline {
     collector: &'static Collector,
     totals: Arc<Mutex<Totals>>,
     reader: Reader,
-    brought: Sweep,
-    sweep: u64,
+    ends: Ends,
+    starts: Vec<Arc<TraceCore>>,
+    /// Spans of one trace on their way to the exporter.
+    batch: Vec<SpanItem>,
+    of_batch: Option<Arc<Tracked>>,
+    sweep: u32,
     last_sweep: Instant,
     /// The traces that spans may still come of.
     live: HashMap<u64, Arc<Tracked>>,
@@ -103,7 +120,10 @@ impl Pipeline {
             collector,
             totals,
             reader: Reader::default(),
-            brought: Sweep::default(),
+            ends: Ends::default(),
+            starts: Vec::new(),
+            batch: Vec::new(),
+            of_batch: None,
             sweep: 0,
             last_sweep: Instant::now(),
             live: HashMap::new(),
@@ -185,29 +205,34 @@ impl Pipeline {
         self.sweep += 1;
         self.last_sweep = Instant::now();
         let gone = self.take_abandoned();
-        let mut brought = std::mem::take(&mut self.brought);
-        self.reader.sweep(self.collector, &mut brought);
-        for trace in brought.starts.drain(..) {
-            self.started(&trace);
-        }
-        for (span, end) in brought.spans.drain(..) {
-            self.span(span, end);
-        }
-        for (id, end) in brought.ends.drain(..) {
+        let (mut reader, mut ends) = (std::mem::take(&mut self.reader), std::mem::take(&mut self.ends));
+        reader.ends(self.collector, &mut ends);
+        self.take_starts();
+        reader.spans(self.collector, |span, end| self.span(span, end));
+        for (id, end) in ends.spans.drain(..) {
             if let Some(span) = self.open.remove(&id) {
                 self.ended(&span, end);
             }
         }
-        for root in brought.trace_ends.drain(..) {
-            self.trace_ended(&root);
+        self.hand_over();
+        self.of_batch = None;
+        for (key, end) in ends.traces.drain(..) {
+            self.trace_ended(key, end);
         }
-        self.brought = brought;
+        (self.reader, self.ends) = (reader, ends);
         for trace in gone {
             self.live.remove(&trace.key);
             self.exporter.trace_gone(&trace);
         }
         self.tell_of_long_spans();
         self.warn_of_full_buffers();
+    }
+
+    fn take_starts(&mut self) {
+        let mut starts = std::mem::take(&mut self.starts);
+        reader::starts(self.collector, &mut starts);
+        starts.drain(..).for_each(|trace| self.started(trace));
+        self.starts = starts;
     }
 
     fn warn_of_full_buffers(&mut self) {
@@ -236,19 +261,22 @@ impl Pipeline {
         gone
     }
 
-    fn started(&mut self, trace: &Arc<TraceCore>) {
-        let tracked = Tracked::new(Arc::clone(trace));
+    fn started(&mut self, trace: Arc<TraceCore>) {
+        let (key, remote) = (trace.key, trace.remote);
+        let tracked = Tracked::new(trace);
         self.exporter.trace_started(&tracked);
-        if trace.remote {
+        if remote {
             // It ends elsewhere; here it is over when nobody holds it.
-            self.ended.push(trace.key);
+            self.ended.push(key);
         }
-        self.live.insert(trace.key, tracked);
+        self.live.insert(key, tracked);
     }
 
     fn span(&mut self, span: RawSpan, end: Option<End>) {
         if let Some(end) = end {
-            self.open.remove(&span.span);
+            if !self.open.is_empty() {
+                self.open.remove(&span.span);
+            }
             self.ended(&span, end);
         } else {
             self.young.push_back((span.started, span.span));
@@ -256,56 +284,61 @@ impl Pipeline {
         }
     }
 
-    fn record(&self, span: &RawSpan, end: Option<End>) -> Option<(SpanRecord, Option<Box<SpanDetails>>)> {
-        let trace = self.live.get(&span.trace)?;
-        let details = if end.is_some() { trace.take_span(span.span) } else { None };
-        let tenant = match (span.tenant, &details) {
-            (TenantMark::Own, Some(details)) => details.tenant.clone(),
-            (mark, _) => mark.resolve(trace, span.span),
-        };
-        let record = SpanRecord {
-            trace: Arc::clone(trace),
-            id: span.span,
-            parent: span.parent,
-            meta: SpanMeta::at(span.meta)?,
-            tenant,
-            started: span.started,
-            ended: end.map(|end| end.at),
-            depth: span.depth,
-            status: end.map_or(Status::Completed, |end| end.status),
-        };
-        Some((record, details))
+    /// The trace of `key`, which may have started since the sweep began.
+    fn live(&mut self, key: u64) -> Option<Arc<Tracked>> {
+        if !self.live.contains_key(&key) {
+            self.take_starts();
+        }
+        self.live.get(&key).map(Arc::clone)
     }
 
     fn ended(&mut self, span: &RawSpan, end: End) {
-        self.account.accept(self.sweep);
-        let Some((record, details)) = self.record(span, Some(end)) else {
+        if self.of_batch.as_ref().is_none_or(|trace| trace.key != span.trace) {
+            self.hand_over();
+            self.of_batch = self.live(span.trace);
+        }
+        let (Some(trace), Some(record)) = (&self.of_batch, record(span, Some(end))) else {
             // Its trace is not known, which the order of a sweep rules out; were it so, it is counted.
+            self.account.accept(self.sweep, 1);
             self.account.drop(Receipt::of(self.sweep), DropReason::ExportThread);
             return;
         };
-        self.count(View::new(&record, details.as_deref()));
-        self.exporter.span_ended(SpanItem { record, details, sweep: self.sweep }, &mut self.account);
+        let details = trace.take_span(span.span);
+        let counts = details.is_some() || record.meta.kind == "llm";
+        self.batch.push(SpanItem { record, details, sweep: self.sweep });
+        if counts && let (Some(trace), Some(item)) = (&self.of_batch, self.batch.last()) {
+            self.count(View::new(trace, &item.record, item.details.as_deref()));
+        }
     }
 
-    fn trace_ended(&mut self, end: &RootEnd) {
-        let Some(trace) = self.live.get(&end.trace.key).map(Arc::clone) else {
+    /// Hands the spans of a trace to the exporter.
+    fn hand_over(&mut self) {
+        if let Some(trace) = &self.of_batch
+            && !self.batch.is_empty()
+        {
+            self.account.accept(self.sweep, self.batch.len());
+            self.exporter.spans_ended(trace, &mut self.batch, &mut self.account);
+        }
+    }
+
+    fn trace_ended(&mut self, key: u64, end: End) {
+        let Some(trace) = self.live(key) else {
             // Its start is not known, which the order of a sweep rules out; were it so, it is counted.
-            self.account.accept(self.sweep);
+            self.account.accept(self.sweep, 1);
             self.account.drop(Receipt::of(self.sweep), DropReason::ExportThread);
             return;
         };
-        self.ended.push(trace.key);
+        self.ended.push(key);
         if trace.is_discarded() {
             self.exporter.trace_discarded(&trace, &mut self.account);
             self.collector.budget.give_back(1, 0);
             return;
         }
-        self.account.accept(self.sweep);
+        self.account.accept(self.sweep, 1);
         let root = SpanRecord::root(&trace, Some(end));
         let details = trace.take_span(root.id);
-        self.count(View::new(&root, details.as_deref()));
-        self.exporter.trace_ended(TraceItem { root, details, sweep: self.sweep }, &mut self.account);
+        self.count(View::new(&trace, &root, details.as_deref()));
+        self.exporter.trace_ended(&trace, TraceItem { root, details, sweep: self.sweep }, &mut self.account);
     }
 
     fn count(&self, span: View<'_>) {
@@ -319,13 +352,14 @@ impl Pipeline {
                 break;
             }
             self.young.pop_front();
-            if let Some((record, _)) = self.open.get(&id).and_then(|span| self.record(span, None)) {
-                self.exporter.span_open(&record);
+            let Some(span) = self.open.get(&id) else { continue };
+            if let (Some(trace), Some(record)) = (self.live.get(&span.trace), record(span, None)) {
+                self.exporter.span_open(trace, &record);
             }
         }
     }
 
-    fn report(&self, sweep: u64) -> FlushReport {
+    fn report(&self, sweep: u32) -> FlushReport {
         let queued = self.account.held_until(sweep) as u64;
         FlushReport { complete: queued == 0, queued }
     }

@@ -56,9 +56,8 @@ impl Totals {
         if usage.is_none() && span.kind() != "llm" {
             return;
         }
-        let trace = &span.record.trace;
-        let model = span.model().map(str::to_owned).or_else(|| trace.model());
-        let key = (span.record.tenant.clone(), model);
+        let model = span.model().map(str::to_owned).or_else(|| span.trace.model());
+        let key = (span.tenant(), model);
         let row = if self.rows.len() < MOST || self.rows.contains_key(&key) {
             self.rows.entry(key.clone()).or_insert_with(|| TenantUsage {
                 tenant: key.0,

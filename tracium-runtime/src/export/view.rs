@@ -4,19 +4,30 @@ use std::time::Duration;
 
 use super::SpanRecord;
 use crate::content::Json;
-use crate::trace::TokenUsage;
+use crate::tenant::TenantId;
 use crate::trace::details::{Error, SpanDetails};
+use crate::trace::{TenantMark, TokenUsage, TraceCore};
 
 /// A span and its details, read as one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct View<'a> {
+    pub(crate) trace: &'a TraceCore,
     pub(crate) record: &'a SpanRecord,
     details: Option<&'a SpanDetails>,
 }
 
 impl<'a> View<'a> {
-    pub(crate) fn new(record: &'a SpanRecord, details: Option<&'a SpanDetails>) -> Self {
-        Self { record, details }
+    pub(crate) fn new(trace: &'a TraceCore, record: &'a SpanRecord, details: Option<&'a SpanDetails>) -> Self {
+        Self { trace, record, details }
+    }
+
+    /// The tenant that the span opened under.
+    pub(crate) fn tenant(self) -> Option<TenantId> {
+        match (self.record.tenant, self.details) {
+            // It may have been taken from beside the trace with the rest of the details.
+            (TenantMark::Own, Some(details)) => details.tenant.clone(),
+            (mark, _) => mark.resolve(self.trace, self.record.id),
+        }
     }
 
     pub(crate) fn kind(self) -> &'a str {
@@ -27,7 +38,7 @@ impl<'a> View<'a> {
     pub(crate) fn name(self) -> &'a str {
         let named = self.details.and_then(|details| details.name.as_deref());
         let meta = self.record.meta.name;
-        named.unwrap_or(if meta.is_empty() { self.record.trace.agent() } else { meta })
+        named.unwrap_or(if meta.is_empty() { self.trace.agent() } else { meta })
     }
 
     /// The span's own model, without its trace's.

@@ -238,7 +238,7 @@ impl SpanBuilder {
 impl Begin for SpanBuilder {
     fn begin(self) -> Begun {
         let mut scope = Scope::child();
-        if scope.open_span(&SPAN, Some(self.0)).is_none() {
+        if scope.open_any_span(&SPAN, Some(self.0)).is_none() {
             notice::orphan_span(SPAN.function);
         }
         Begun(Some(scope))
@@ -309,7 +309,7 @@ impl Deref for OwnedSpan {
 
 impl Drop for OwnedSpan {
     fn drop(&mut self) {
-        if let (Some(mut open), Some(span)) = (self.open.take(), &self.context.span) {
+        if let (Some(open), Some(span)) = (self.open.take(), &self.context.span) {
             let panicked = !self.panicking && std::thread::panicking();
             open.end(&span.trace, panicked.then(|| Box::new(panics::last())));
         }

@@ -49,6 +49,8 @@ pub(crate) struct TraceCore {
     /// It came from another process, which creates and completes it.
     pub(crate) remote: bool,
     pub(crate) root: SpanId,
+    /// Where the root's record lies.
+    pub(crate) root_ticket: Ticket,
     pub(crate) meta: &'static TraceMeta,
     pub(crate) agent: Option<Box<str>>,
     pub(crate) version: Option<Box<str>>,
@@ -72,7 +74,26 @@ fn next_key() -> u64 {
 }
 
 impl TraceCore {
-    pub(crate) fn open(meta: &'static TraceMeta, spec: TraceSpec, tenant: Option<TenantId>, sink: Sink) -> Arc<Self> {
+    /// Opens a trace, and its root.
+    pub(crate) fn open(
+        meta: &'static TraceMeta,
+        spec: TraceSpec,
+        tenant: Option<TenantId>,
+        sink: Sink,
+    ) -> (Arc<Self>, OpenSpan) {
+        let mark = if tenant.is_some() { TenantMark::OfTrace } else { TenantMark::None };
+        let core = sink.clone().trace_opened(|place| Self::new(meta, spec, tenant, sink, place));
+        let root = OpenSpan { id: core.root, ticket: core.root_ticket, depth: 0, tenant: mark, owns_trace: false };
+        (core, root)
+    }
+
+    fn new(
+        meta: &'static TraceMeta,
+        spec: TraceSpec,
+        tenant: Option<TenantId>,
+        sink: Sink,
+        (root, root_ticket): (SpanId, Ticket),
+    ) -> Self {
         let (id, external_id) = match spec.trace_id {
             None => (TraceId::random(), None),
             Some(text) => match TraceId::parse(&text) {
@@ -81,36 +102,35 @@ impl TraceCore {
                 None => (TraceId::random(), None),
             },
         };
-        let root = SpanId::random();
         let has_details = spec.details.is_some();
         let mut state = TraceState::new(tenant, spec.details);
         if let Some(name) = spec.name {
             state.spans.insert(root, Box::new(SpanDetails { name: Some(name), ..SpanDetails::default() }));
         }
-        let core = Arc::new(Self {
+        let core = Self {
             key: next_key(),
             id,
             external_id,
             remote: false,
             root,
+            root_ticket,
             meta,
             agent: spec.agent,
             version: spec.version,
             workspace: spec.workspace,
             started: Timestamp::now(),
-            admitted: sink.admit_trace(),
+            admitted: root_ticket != Ticket::REFUSED,
             sink,
             recorded: AtomicBool::new(!state.spans.is_empty()),
             discarded: AtomicBool::new(false),
             named: AtomicU32::new(0),
             state: Mutex::new(state),
-        });
+        };
         if has_details {
             let mut state = core.state();
             let details = state.details_mut();
             details.bytes = core.admit_all(&mut details.metadata);
         }
-        core.sink.trace_started(&core);
         core
     }
 
@@ -132,6 +152,7 @@ impl TraceCore {
             external_id,
             remote: true,
             root: parent,
+            root_ticket: Ticket::NONE,
             meta: &REMOTE,
             agent,
             version: None,
@@ -144,7 +165,7 @@ impl TraceCore {
             named: AtomicU32::new(0),
             state: Mutex::new(state),
         });
-        core.sink.trace_started(&core);
+        core.sink.remote_started(&core);
         core
     }
 
@@ -171,17 +192,6 @@ impl TraceCore {
         self.external_id.as_deref().map_or_else(|| self.id.to_uuid(), str::to_owned)
     }
 
-    pub(crate) fn open_root(&self) -> OpenSpan {
-        OpenSpan {
-            id: self.root,
-            ticket: Ticket::NONE,
-            depth: 0,
-            tenant: TenantMark::OfTrace,
-            owns_trace: true,
-            beginning: None,
-        }
-    }
-
     /// Opens a span; its tenant is one that belongs into this trace.
     #[inline]
     pub(crate) fn open_span(
@@ -192,8 +202,8 @@ impl TraceCore {
         tenant: TenantMark,
     ) -> OpenSpan {
         let beginning = Beginning { meta, parent, started: Timestamp::now() };
-        let (id, ticket, beginning) = self.sink.span_opened(self, beginning, depth, tenant);
-        OpenSpan { id, ticket, depth, tenant, owns_trace: false, beginning }
+        let (id, ticket) = self.sink.span_opened(self, beginning, depth, tenant);
+        OpenSpan { id, ticket, depth, tenant, owns_trace: false }
     }
 
     /// Opens a span of a tenant of its own in this trace of none.

@@ -12,5 +12,5 @@ pub use self::builder::{OwnedSpan, SpanBuilder, TraceBuilder, start_span, start_
 pub(crate) use self::core::{Relation, TraceCore, TraceSpec};
 pub use self::handle::{SpanHandle, TraceHandle, current_span, current_trace};
 pub use self::meta::{Place, SpanMeta, TenantMeta, TraceMeta};
-pub(crate) use self::record::{Beginning, OpenSpan, RootEnd, Status, TenantMark};
+pub(crate) use self::record::{Beginning, OpenSpan, Status, TenantMark};
 pub use self::usage::TokenUsage;

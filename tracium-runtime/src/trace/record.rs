@@ -40,9 +40,7 @@ impl TenantMark {
 }
 
 /// A span that has not ended, held by the scope or the handle that opened it, beside its trace.
-///
-/// It is moved on every sync span's way in and out, so it holds what its end needs, and no more.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct OpenSpan {
     pub(crate) id: SpanId,
     pub(crate) ticket: Ticket,
@@ -50,8 +48,6 @@ pub(crate) struct OpenSpan {
     pub(crate) tenant: TenantMark,
     /// The span opened its trace, which ends with it.
     pub(crate) owns_trace: bool,
-    /// What a recorder wants to know at its end.
-    pub(crate) beginning: Option<Box<Beginning>>,
 }
 
 /// How a span began.
@@ -62,18 +58,10 @@ pub(crate) struct Beginning {
     pub(crate) started: Timestamp,
 }
 
-/// A trace's root, ended.
-#[derive(Debug)]
-pub(crate) struct RootEnd {
-    pub(crate) trace: Arc<TraceCore>,
-    pub(crate) at: Timestamp,
-    pub(crate) status: Status,
-}
-
 impl OpenSpan {
-    /// Ends the span of `trace`, once; `failure` wins over a good end, and what the body said with `fail` over both.
+    /// Ends the span of `trace`; `failure` wins over a good end, and what the body said with `fail` over both.
     #[inline]
-    pub(crate) fn end(&mut self, trace: &Arc<TraceCore>, failure: Option<Box<Error>>) {
+    pub(crate) fn end(self, trace: &Arc<TraceCore>, failure: Option<Box<Error>>) {
         if failure.is_some() || trace.has_records() || self.owns_trace || self.id == trace.root {
             self.end_with_more(trace, failure);
         } else {
@@ -82,14 +70,14 @@ impl OpenSpan {
     }
 
     #[cold]
-    fn end_with_more(&self, trace: &Arc<TraceCore>, failure: Option<Box<Error>>) {
+    fn end_with_more(self, trace: &Arc<TraceCore>, failure: Option<Box<Error>>) {
         if let Some(error) = failure {
             trace.set_error(self.id, *error, self.tenant.resolve(trace, self.id).as_ref());
         }
         let status = if trace.has_error(self.id) { Status::Failed } else { Status::Completed };
         let at = Timestamp::now();
         if self.id == trace.root {
-            trace.sink.trace_ended(RootEnd { trace: Arc::clone(trace), at, status });
+            trace.sink.trace_ended(trace, at, status);
             return;
         }
         trace.sink.span_closed(trace, self, at, status);
@@ -97,7 +85,7 @@ impl OpenSpan {
             if status == Status::Failed {
                 trace.copy_error(self.id, trace.root);
             }
-            trace.sink.trace_ended(RootEnd { trace: Arc::clone(trace), at, status });
+            trace.sink.trace_ended(trace, at, status);
         }
     }
 }

@@ -73,23 +73,25 @@ impl Console {
 impl Exporter for Console {
     fn trace_started(&mut self, _: &Arc<Tracked>) {}
 
-    fn span_open(&mut self, span: &SpanRecord) {
-        self.held(&span.trace).open.insert(span.id, span.parent);
+    fn span_open(&mut self, trace: &Arc<Tracked>, span: &SpanRecord) {
+        self.held(trace).open.insert(span.id, span.parent);
     }
 
-    fn span_ended(&mut self, span: SpanItem, _: &mut Account) {
-        let held = self.held(&span.record.trace);
-        held.open.remove(&span.record.id);
+    fn spans_ended(&mut self, trace: &Arc<Tracked>, spans: &mut Vec<SpanItem>, _: &mut Account) {
+        let held = self.held(trace);
+        for span in &*spans {
+            held.open.remove(&span.record.id);
+        }
         if held.trace.remote || held.printed {
             held.since = Some(Instant::now());
         }
-        held.spans.push(span);
+        held.spans.append(spans);
     }
 
-    fn trace_ended(&mut self, trace: TraceItem, _: &mut Account) {
-        let held = self.held(&trace.root.trace);
+    fn trace_ended(&mut self, trace: &Arc<Tracked>, end: TraceItem, _: &mut Account) {
+        let held = self.held(trace);
         held.since = Some(Instant::now());
-        held.end = Some(trace);
+        held.end = Some(end);
     }
 
     fn trace_discarded(&mut self, trace: &Arc<Tracked>, _: &mut Account) {
@@ -120,14 +122,10 @@ impl Exporter for Console {
             let Some(held) = self.held.get_mut(&key) else { continue };
             let text = held.render(self.style, Masked(self.mask.as_ref()));
             held.printed |= held.end.is_some();
-            let (spans, end) = (std::mem::take(&mut held.spans), held.end.take());
+            let (spans, end, trace) = (std::mem::take(&mut held.spans), held.end.take(), Arc::clone(&held.trace));
             self.print(&text);
-            for span in spans {
-                account.acknowledge(span.receipt());
-            }
-            if let Some(end) = end {
-                account.acknowledge(end.receipt());
-            }
+            account.acknowledge_all(spans.iter().map(SpanItem::receipt));
+            account.acknowledge_all(end.map(|end| end.receipt(&trace)));
         }
     }
 
@@ -149,12 +147,8 @@ impl Exporter for Console {
 
     fn drop_all(&mut self, reason: DropReason, account: &mut Account) {
         for (_, held) in self.held.drain() {
-            for span in held.spans {
-                account.drop(span.receipt(), reason);
-            }
-            if let Some(end) = held.end {
-                account.drop(end.receipt(), reason);
-            }
+            account.drop_all(held.spans.iter().map(SpanItem::receipt), reason);
+            account.drop_all(held.end.map(|end| end.receipt(&held.trace)), reason);
         }
     }
 }
@@ -226,7 +220,7 @@ mod tests {
         }
 
         fn trace(&self) -> Arc<Tracked> {
-            Tracked::new(TraceCore::open(&BOT, TraceSpec::default(), None, Sink::Collector(self.collector)))
+            Tracked::new(TraceCore::open(&BOT, TraceSpec::default(), None, Sink::Collector(self.collector)).0)
         }
 
         fn remote(&self) -> Arc<Tracked> {
@@ -242,15 +236,16 @@ mod tests {
 
         fn span(&mut self, trace: &Arc<Tracked>, parent: SpanId) {
             assert_eq!(self.collector.budget.take_records(1), 1);
-            self.account.accept(1);
+            self.account.accept(1, 1);
             let record = Self::record(trace, parent, 1);
-            self.console.span_ended(SpanItem { record, details: None, sweep: 1 }, &mut self.account);
+            let item = SpanItem { record, details: None, sweep: 1 };
+            self.console.spans_ended(trace, &mut vec![item], &mut self.account);
         }
 
         fn end(&mut self, trace: &Arc<Tracked>) {
             let root = SpanRecord { ended: Some(Timestamp::now()), ..SpanRecord::root(trace, None) };
-            self.account.accept(1);
-            self.console.trace_ended(TraceItem { root, details: None, sweep: 1 }, &mut self.account);
+            self.account.accept(1, 1);
+            self.console.trace_ended(trace, TraceItem { root, details: None, sweep: 1 }, &mut self.account);
         }
 
         /// Dispatches after `wait`; gives the heads of the lines that were printed.
@@ -331,8 +326,8 @@ mod tests {
         let outer = bench.console.held.values().next().unwrap().spans[0].record.id;
         let open = Bench::record(&trace, outer, 2);
         let deeper = Bench::record(&trace, open.id, 3);
-        bench.console.span_open(&open);
-        bench.console.span_open(&deeper);
+        bench.console.span_open(&trace, &open);
+        bench.console.span_open(&trace, &deeper);
         bench.span(&trace, deeper.id);
         bench.span(&trace, SpanId::random());
         bench.end(&trace);

@@ -126,7 +126,7 @@ impl Tree<'_> {
         cells.push(Cell::new(0, Paint::Kind, span.kind, 4));
         let paint = if span.failed { Paint::Bad } else { Paint::Plain };
         cells.push(Cell::new(1, paint, span.name, 8));
-        if let Some(tenant) = span.tenant
+        if let Some(tenant) = &span.tenant
             && self.view.tenant.as_ref() != Some(tenant)
         {
             cells.push(Cell::new(2, Paint::Tenant, &format!("[{tenant}]"), 8));

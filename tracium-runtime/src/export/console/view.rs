@@ -56,7 +56,7 @@ pub(super) struct SpanView<'a> {
     pub(super) kind: &'a str,
     pub(super) name: &'a str,
     pub(super) model: Option<&'a str>,
-    pub(super) tenant: Option<&'a TenantId>,
+    pub(super) tenant: Option<TenantId>,
     pub(super) usage: Option<TokenUsage>,
     pub(super) failed: bool,
     pub(super) texts: Texts<'a>,
@@ -89,7 +89,7 @@ impl<'a> TraceView<'a> {
         printed: bool,
         mask: Masked<'a>,
     ) -> Self {
-        let root = end.map(|end| View::new(&end.root, end.details.as_deref()));
+        let root = end.map(|end| View::new(trace, &end.root, end.details.as_deref()));
         let heading = match root {
             Some(root) => Heading::Ended { failed: failed(root), took: root.duration().unwrap_or_default() },
             None if trace.remote => Heading::Remote,
@@ -114,7 +114,7 @@ impl<'a> TraceView<'a> {
             texts: root.map(texts).unwrap_or_default(),
             spans: spans
                 .iter()
-                .map(|item| SpanView::new(item, nearest(item.record.parent, open, |id| ended.contains(&id))))
+                .map(|item| SpanView::new(trace, item, nearest(item.record.parent, open, |id| ended.contains(&id))))
                 .collect(),
             mask,
         }
@@ -122,16 +122,16 @@ impl<'a> TraceView<'a> {
 }
 
 impl<'a> SpanView<'a> {
-    fn new(item: &'a SpanItem, parent: SpanId) -> Self {
+    fn new(trace: &'a TraceCore, item: &'a SpanItem, parent: SpanId) -> Self {
         let record = &item.record;
-        let view = View::new(record, item.details.as_deref());
+        let view = View::new(trace, record, item.details.as_deref());
         Self {
-            place: Place { id: record.id, parent, start: record.started.since(record.trace.started) },
+            place: Place { id: record.id, parent, start: record.started.since(trace.started) },
             took: view.duration().unwrap_or_default(),
             kind: view.kind(),
             name: view.name(),
             model: view.model(),
-            tenant: record.tenant.as_ref(),
+            tenant: view.tenant(),
             usage: view.usage(),
             failed: failed(view),
             texts: texts(view),
@@ -169,7 +169,7 @@ fn short_id(trace: &TraceCore) -> String {
 
 /// `#tag #tag {"key":value}`, with the metadata as the mask leaves it.
 fn labels(root: View<'_>, mask: Masked<'_>) -> String {
-    let state = root.record.trace.state();
+    let state = root.trace.state();
     let mut labels = Vec::new();
     for tag in root.tags().chain(state.details().tags.iter().map(|tag| &**tag)) {
         labels.push(format!("#{tag}"));

@@ -12,8 +12,8 @@ use crate::config::Mask;
 use crate::content::{Json, fit, write_string, write_u64};
 use crate::panics::contained;
 use crate::trace::details::{Error, SpanDetails};
-use crate::trace::{Status, TraceCore};
-use crate::{SpanId, TraceId};
+use crate::trace::{Status, TenantMark, TraceCore};
+use crate::{SpanId, TenantId, TraceId};
 
 /// What input and output may have, as JSON.
 const CONTENT_BYTES: usize = 100_000;
@@ -25,6 +25,13 @@ pub(super) struct Spans<'a> {
     pub(super) ended: usize,
     pub(super) open: &'a [SpanRecord],
     pub(super) root: bool,
+}
+
+/// What the spans of one request share: found once, behind the trace's lock.
+struct Common<'a> {
+    lane: &'a Lane,
+    model: Option<&'a str>,
+    tenant: Option<&'a TenantId>,
 }
 
 pub(super) struct Encoder {
@@ -90,8 +97,8 @@ impl Encoder {
     pub(super) fn spans(&self, lane: &Lane, which: &Spans<'_>) -> Vec<u8> {
         let mut out = Vec::with_capacity(64 + which.ended * 384);
         // The same for all that name none: found once, behind the trace's lock.
-        let model = lane.trace.model();
-        let model = model.as_deref();
+        let (model, tenant) = (lane.trace.model(), lane.trace.tenant());
+        let common = Common { lane, model: model.as_deref(), tenant: tenant.as_ref() };
         out.extend_from_slice(b"{\"spans\":[");
         let start = out.len();
         let separate = |out: &mut Vec<u8>| {
@@ -103,15 +110,15 @@ impl Encoder {
             && let Some(end) = &lane.end
         {
             separate(&mut out);
-            self.span(&mut out, lane, model, &end.root, end.details.as_deref());
+            self.span(&mut out, &common, &end.root, end.details.as_deref());
         }
         for SpanItem { record, details, .. } in lane.spans.iter().take(which.ended) {
             separate(&mut out);
-            self.span(&mut out, lane, model, record, details.as_deref());
+            self.span(&mut out, &common, record, details.as_deref());
         }
         for record in which.open {
             separate(&mut out);
-            self.span(&mut out, lane, model, record, None);
+            self.span(&mut out, &common, record, None);
         }
         out.extend_from_slice(b"]}");
         out
@@ -120,13 +127,13 @@ impl Encoder {
     fn span(
         &self,
         out: &mut Vec<u8>,
-        lane: &Lane,
-        model: Option<&str>,
+        common: &Common<'_>,
         record: &SpanRecord,
         details: Option<&SpanDetails>,
     ) {
+        let Common { lane, model, tenant } = *common;
         let trace = &lane.trace;
-        let view = View::new(record, details);
+        let view = View::new(trace, record, details);
         let is_root = record.id == trace.root && !trace.remote;
         let mut body = Object::new(out);
         body.uuid("id", record.id, trace.id);
@@ -154,7 +161,9 @@ impl Encoder {
             self.extras_of(&mut body, lane, view, is_root);
         }
         body.some_text("model_id", view.model().or(model).map(|model| cut(model, 256)));
-        body.some_text("tenant_id", record.tenant.as_ref().map(crate::TenantId::as_str));
+        let own = if record.tenant == TenantMark::Own { view.tenant() } else { None };
+        let tenant = if record.tenant == TenantMark::OfTrace { tenant } else { own.as_ref() };
+        body.some_text("tenant_id", tenant.map(TenantId::as_str));
         self.json(&mut body, "input", view.input());
         self.json(&mut body, "output", view.output());
         self.json(&mut body, "tools", view.tools());
@@ -171,7 +180,7 @@ impl Encoder {
 
     /// What the published clients leave out: the parent, tags and metadata.
     fn extras_of(&self, body: &mut Object<'_>, lane: &Lane, view: View<'_>, is_root: bool) {
-        let (record, trace) = (view.record, &lane.trace);
+        let View { record, trace, .. } = view;
         let parent: Option<SpanId> =
             (!is_root && (record.parent != trace.root || lane.has_root || trace.remote)).then_some(record.parent);
         if let Some(parent) = parent {
@@ -217,7 +226,7 @@ impl Encoder {
 
     /// The call that ends the trace, and its body.
     pub(super) fn end(&self, lane: &Lane, end: &TraceItem) -> (&'static str, Vec<u8>) {
-        let view = View::new(&end.root, end.details.as_deref());
+        let view = View::new(&lane.trace, &end.root, end.details.as_deref());
         let mut out = Vec::with_capacity(256);
         let mut body = Object::new(&mut out);
         let call = if let Some(error) = view.error() {

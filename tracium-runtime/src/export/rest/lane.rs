@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::super::account::Receipt;
-use super::super::{Account, SpanItem, SpanRecord, TraceItem, Tracked};
+use super::super::{Account, SpanItem, SpanRecord, TraceItem, Tracked, View};
 use super::summary::Summary;
+use crate::TenantId;
 use crate::collect::ledger::DropReason;
+use crate::trace::details::SpanDetails;
 
 /// How long an open trace waits for its own code to name it. The create must leave within a second.
 const NAMING: Duration = Duration::from_millis(500);
@@ -102,14 +103,23 @@ impl Lane {
         }
     }
 
-    pub(super) fn push(&mut self, span: SpanItem) {
+    pub(super) fn append(&mut self, spans: &mut Vec<SpanItem>) {
         if self.spans.is_empty() {
             self.oldest = Instant::now();
         }
-        // Told of now, it would look as if it were still open.
-        self.open.retain(|open| open.id != span.record.id);
-        self.summary.add(&span);
-        self.spans.push_back(span);
+        for span in &*spans {
+            // Told of now, it would look as if it were still open.
+            self.open.retain(|open| open.id != span.record.id);
+            self.summary.add(&self.trace, span);
+        }
+        // Most traces come at once: no more room than they need.
+        self.spans.reserve_exact(spans.len().max(self.spans.len() / 2));
+        self.spans.extend(spans.drain(..));
+    }
+
+    /// The tenant of a span of this lane.
+    pub(super) fn tenant_of(&self, span: &SpanRecord, details: Option<&SpanDetails>) -> Option<TenantId> {
+        View::new(&self.trace, span, details).tenant()
     }
 
     /// When the next request should leave; `None` where there is nothing to send, or one is under way.
@@ -147,9 +157,9 @@ impl Lane {
             return;
         }
         self.open.clear();
+        let trace = &self.trace;
         let spans = self.spans.drain(..).map(|span| span.receipt());
-        let receipts: Vec<Receipt> = spans.chain(self.end.take().map(|end| end.receipt())).collect();
-        receipts.into_iter().for_each(|receipt| account.drop(receipt, reason));
+        account.drop_all(spans.chain(self.end.take().map(|end| end.receipt(trace))), reason);
         // A trace that the backend does not have needs no end.
         self.created = true;
         self.not_before = None;

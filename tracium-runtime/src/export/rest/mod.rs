@@ -176,25 +176,23 @@ impl Exporter for Rest {
         self.with_lane(trace, |_| ());
     }
 
-    fn span_open(&mut self, span: &SpanRecord) {
-        self.with_lane(&span.trace, |lane| lane.open.push(span.clone()));
+    fn span_open(&mut self, trace: &Arc<Tracked>, span: &SpanRecord) {
+        self.with_lane(trace, |lane| lane.open.push(*span));
     }
 
-    fn span_ended(&mut self, span: SpanItem, account: &mut Account) {
-        let trace = Arc::clone(&span.record.trace);
-        self.with_lane(&trace, |lane| {
-            lane.push(span);
+    fn spans_ended(&mut self, trace: &Arc<Tracked>, spans: &mut Vec<SpanItem>, account: &mut Account) {
+        self.with_lane(trace, |lane| {
+            lane.append(spans);
             lane.drop_if_gone(account);
         });
     }
 
-    fn trace_ended(&mut self, trace: TraceItem, account: &mut Account) {
-        let core = Arc::clone(&trace.root.trace);
-        self.with_lane(&core, |lane| {
-            lane.end = Some(trace);
+    fn trace_ended(&mut self, trace: &Arc<Tracked>, end: TraceItem, account: &mut Account) {
+        self.with_lane(trace, |lane| {
+            lane.end = Some(end);
             lane.drop_if_gone(account);
         });
-        self.settle(Arc::as_ptr(&core) as Key, account);
+        self.settle(Arc::as_ptr(trace) as Key, account);
     }
 
     fn trace_discarded(&mut self, trace: &Arc<Tracked>, account: &mut Account) {

@@ -2,13 +2,15 @@
 
 use std::time::Instant;
 
-use super::super::Account;
+use super::super::{Account, SpanRecord};
 use super::answer::Call;
 use super::client::Request;
 use super::encode::{Encoder, Spans};
 use super::lane::{BATCH, Lane};
 use super::text::path_segment;
 use crate::collect::ledger::DropReason;
+use crate::trace::TenantMark;
+use crate::trace::details::SpanDetails;
 
 /// The next request of the lane; `None` where there is nothing to send.
 pub(super) fn next(lane: &mut Lane, encoder: &Encoder) -> Option<Request> {
@@ -30,14 +32,21 @@ pub(super) fn next(lane: &mut Lane, encoder: &Encoder) -> Option<Request> {
     if !lane.spans.is_empty() || !lane.open.is_empty() || root {
         // One tenant a request, so that it can be named in a header.
         let tenant = match (lane.spans.front(), lane.open.first()) {
-            (Some(span), _) => span.record.tenant.clone(),
-            (None, Some(open)) => open.tenant.clone(),
+            (Some(span), _) => lane.tenant_of(&span.record, span.details.as_deref()),
+            (None, Some(open)) => lane.tenant_of(open, None),
             (None, None) => lane.trace.tenant(),
         };
-        let count = lane.spans.iter().take(lane.batch).take_while(|span| span.record.tenant == tenant).count();
+        let of_trace = tenant == lane.trace.tenant();
+        let is_same = |record: &SpanRecord, details: Option<&SpanDetails>| match record.tenant {
+            TenantMark::OfTrace => of_trace,
+            TenantMark::None => tenant.is_none(),
+            TenantMark::Own => lane.tenant_of(record, details) == tenant,
+        };
+        let front = lane.spans.iter().take(lane.batch);
+        let count = front.take_while(|span| is_same(&span.record, span.details.as_deref())).count();
+        let (open, rest): (Vec<_>, Vec<_>) = lane.open.iter().copied().partition(|span| is_same(span, None));
         lane.root_flies =
-            root && count == lane.spans.len() && tenant == lane.trace.tenant() && (count == 0 || !lane.root_alone);
-        let (open, rest) = std::mem::take(&mut lane.open).into_iter().partition(|span| span.tenant == tenant);
+            root && count == lane.spans.len() && of_trace && (count == 0 || !lane.root_alone);
         lane.open = rest;
         lane.sent = count;
         let body = encoder.spans(lane, &Spans { ended: count, open: &open, root: lane.root_flies });
@@ -80,7 +89,8 @@ pub(super) fn delivered(lane: &mut Lane, call: Call, id: Option<String>, account
             }
         }
         Call::Spans => {
-            take_sent(lane, |receipt| account.acknowledge(receipt));
+            account.acknowledge_all(lane.spans.drain(..lane.sent).map(|span| span.receipt()));
+            sent(lane);
             // After a 413, back up step by step.
             lane.batch = (lane.batch * 2).min(BATCH);
         }
@@ -88,7 +98,7 @@ pub(super) fn delivered(lane: &mut Lane, call: Call, id: Option<String>, account
         Call::End => {
             lane.ended = true;
             if let Some(end) = lane.end.take() {
-                account.acknowledge(end.receipt());
+                account.acknowledge(end.receipt(&lane.trace));
             }
         }
     }
@@ -102,21 +112,22 @@ pub(super) fn refused(lane: &mut Lane, call: Call, reason: DropReason, account: 
     lane.not_before = None;
     match call {
         Call::Create => lane.gone = Some(reason),
-        Call::Spans => take_sent(lane, |receipt| account.drop(receipt, reason)),
+        Call::Spans => {
+            account.drop_all(lane.spans.drain(..lane.sent).map(|span| span.receipt()), reason);
+            sent(lane);
+        }
         Call::Announce => {}
         Call::End => {
             lane.ended = true;
             if let Some(end) = lane.end.take() {
-                account.drop(end.receipt(), reason);
+                account.drop(end.receipt(&lane.trace), reason);
             }
         }
     }
 }
 
-fn take_sent(lane: &mut Lane, mut settle: impl FnMut(super::super::account::Receipt)) {
-    for span in lane.spans.drain(..lane.sent) {
-        settle(span.receipt());
-    }
+/// The request's spans have left the lane.
+fn sent(lane: &mut Lane) {
     lane.root_sent |= std::mem::take(&mut lane.root_flies);
     lane.sent = 0;
     lane.oldest = Instant::now();

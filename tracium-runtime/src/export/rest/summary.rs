@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::super::{SpanItem, View};
 use super::text::cut;
+use crate::trace::TraceCore;
 
 /// More steps than this are one agent's loop, not a summary.
 const MOST_STEPS: usize = 100;
@@ -24,14 +25,14 @@ pub(super) struct Summary {
 }
 
 impl Summary {
-    pub(super) fn add(&mut self, span: &SpanItem) {
-        let view = View::new(&span.record, span.details.as_deref());
+    pub(super) fn add(&mut self, trace: &TraceCore, span: &SpanItem) {
+        let view = View::new(trace, &span.record, span.details.as_deref());
         if view.kind() != "llm" || self.steps.len() >= MOST_STEPS {
             return;
         }
         let step = Step {
             name: view.name().to_owned(),
-            model: view.model().map(str::to_owned).or_else(|| span.record.trace.model()),
+            model: view.model().map(str::to_owned).or_else(|| trace.model()),
             system_prompt: view.input().and_then(|input| system_prompt(input.as_str())),
         };
         if !self.steps.contains(&step) {

@@ -68,10 +68,10 @@ fn a_nested_tree() {
     let mut view = trace(vec![
         span(2, 1, "retrieval", "search_docs", 45_000),
         span(3, 2, "embedding", "embed", 120),
-        SpanView { tenant: Some(&globex), ..span(4, 2, "tool", "rank", 12_400) },
+        SpanView { tenant: Some(globex.clone()), ..span(4, 2, "tool", "rank", 12_400) },
         SpanView {
             usage: Some(TokenUsage::new(1_812, 64).cached_input(512)),
-            tenant: Some(&acme),
+            tenant: Some(acme.clone()),
             texts: Texts { input: Some(&input), output: Some(&output), ..Texts::default() },
             ..span(5, 1, "llm", "complete", 2_830_000)
         },
@@ -307,7 +307,7 @@ fn no_line_of_any_tree_is_wider_than_the_terminal() {
             let failed = random(3) == 0;
             SpanView {
                 model: (random(2) == 0).then(|| word(&mut random)),
-                tenant: (random(3) == 0).then_some(&long),
+                tenant: (random(3) == 0).then(|| long.clone()),
                 usage: (random(2) == 0).then(|| {
                     TokenUsage::new(random(u64::MAX) << random(32), random(9_999)).cached_input(random(99_999))
                 }),
