@@ -91,7 +91,7 @@ impl SpanId {
 
     /// The id of the record at `place`: another one for every place, without a state to be kept for it.
     #[cfg(feature = "collect")]
-    #[inline]
+    #[inline(always)]
     pub(crate) fn at(place: u64) -> Self {
         // Both steps can be undone within 62 bits, so that no two places share an id.
         let spread = place.wrapping_mul(0x9e37_79b9_7f4a_7c15) & (u64::MAX >> 2);

@@ -43,7 +43,7 @@ impl Collector {
     }
 
     pub(super) fn register(&self) -> &'static ThreadBuffer {
-        let buffer = lock(&self.buffers).pop().unwrap_or_else(|| Box::leak(Box::default()));
+        let buffer = lock(&self.buffers).pop().unwrap_or_else(|| Box::leak(Box::new(ThreadBuffer::NEW)));
         lock(&self.threads).push(buffer);
         buffer
     }
@@ -120,7 +120,7 @@ impl Collector {
         let kept = root != Ticket::REFUSED && !self.is_closed();
         Writer::with(|writer| match (kept, discarded) {
             (true, true) => writer.end_uncounted(self, root, trace.key, end),
-            (true, false) if writer.end_in_place(root, end) => {}
+            (true, false) if Writer::end_in_place(root, end) => {}
             (true, false) => writer.end_root_elsewhere(self, trace.key, end),
             (false, false) => {
                 writer.count_lost(self);
@@ -133,27 +133,14 @@ impl Collector {
         }
     }
 
-    /// Writes the record of a span of a trace that was admitted, as `span` makes it.
-    #[inline]
-    pub(crate) fn span_opened(&'static self, span: impl FnOnce() -> NewSpan) -> Option<Place> {
-        Writer::with(|writer| {
-            let place = writer.place(self)?;
-            writer.push(&span());
-            Some(place)
-        })
-    }
-
     /// Ends a span; false where it is not kept.
-    #[inline]
     pub(crate) fn span_closed(&'static self, ticket: Ticket, span: SpanId, end: End) -> bool {
         if ticket == Ticket::REFUSED || self.is_closed() {
             return self.span_lost();
         }
-        Writer::with(|writer| {
-            if !writer.end_in_place(ticket, end) {
-                writer.end_elsewhere(self, span, end);
-            }
-        });
+        if !Writer::end_in_place(ticket, end) {
+            Writer::with(|writer| writer.end_elsewhere(self, span, end));
+        }
         true
     }
 

@@ -14,7 +14,7 @@ pub(crate) mod reader;
 pub(crate) mod segment;
 mod sink;
 #[cfg(feature = "collect")]
-mod thread;
+pub(crate) mod thread;
 mod ticket;
 
 #[cfg(feature = "collect")]

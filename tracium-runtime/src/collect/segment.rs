@@ -58,12 +58,24 @@ const ROOT: u64 = 1 << 62;
 const FAILED: u64 = 1 << 63;
 
 impl NewSpan {
-    #[inline]
     fn rest(&self) -> u64 {
         let depth = self.depth.min((1 << DEPTH_BITS) - 1);
         let root = if self.is_root { ROOT } else { 0 };
         u64::from(self.meta) | u64::from(depth) << 32 | (self.tenant as u64) << TENANT_SHIFT | root
     }
+
+    pub(crate) fn packed(&self) -> PackedSpan {
+        PackedSpan { trace: self.trace, parent: self.parent, started: self.started, rest: self.rest() }
+    }
+}
+
+/// A record, as it is written. [`Level`](crate::context::level::Level) packs the last word of plain spans' itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PackedSpan {
+    pub(crate) trace: u64,
+    pub(crate) parent: SpanId,
+    pub(crate) started: Timestamp,
+    pub(crate) rest: u64,
 }
 
 /// How a span ended.
@@ -85,7 +97,7 @@ pub(crate) struct Segment {
 }
 
 impl Segment {
-    const NEW: Self = Self {
+    pub(crate) const NEW: Self = Self {
         len: AtomicUsize::new(0),
         admitted: AtomicUsize::new(0),
         first: AtomicU64::new(0),
@@ -125,18 +137,18 @@ impl Segment {
     }
 
     /// Writes the record at `index`, which is the segment's length. Only the owning thread may call this.
-    #[inline]
-    pub(crate) fn push(&self, index: u8, span: &NewSpan) {
+    #[inline(always)]
+    pub(crate) fn push(&self, index: u8, span: PackedSpan) {
         let slot = &self.slots[usize::from(index)];
         slot.trace.store(span.trace, Ordering::Relaxed);
         slot.parent.store(span.parent.to_u64(), Ordering::Relaxed);
         slot.started.store(span.started.to_u64(), Ordering::Relaxed);
-        slot.rest.store(span.rest(), Ordering::Relaxed);
+        slot.rest.store(span.rest, Ordering::Relaxed);
         self.len.store(usize::from(index) + 1, Ordering::Release);
     }
 
     /// Ends the span at `index`. Only the owning thread may call this, and once.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn end(&self, index: u8, end: End) {
         let slot = &self.slots[usize::from(index)];
         if end.status == Status::Failed {
@@ -172,11 +184,6 @@ impl Segment {
             return None;
         }
         let rest = slot.rest.load(Ordering::Relaxed);
-        let tenant = match rest >> TENANT_SHIFT & 3 {
-            0 => TenantMark::None,
-            1 => TenantMark::OfTrace,
-            _ => TenantMark::Own,
-        };
         let raw = RawSpan {
             trace: slot.trace.load(Ordering::Relaxed),
             span: SpanId::at(self.first.load(Ordering::Relaxed) + u64::from(index)),
@@ -184,7 +191,7 @@ impl Segment {
             started: Timestamp::from_u64(slot.started.load(Ordering::Relaxed)),
             meta: rest as u32,
             depth: (rest >> 32) as u32 & ((1 << DEPTH_BITS) - 1),
-            tenant,
+            tenant: TenantMark::from_bits(rest >> TENANT_SHIFT),
             is_root: rest & ROOT != 0,
         };
         let status = if rest & FAILED == 0 { Status::Completed } else { Status::Failed };
@@ -231,7 +238,7 @@ mod tests {
             let is_root = index == 2;
             let written = new(depth, tenant, is_root);
             let at = u8::try_from(index).unwrap();
-            segment.push(at, &written);
+            segment.push(at, written.packed());
             let (read, end) = segment.read(at).unwrap();
             assert_eq!((read.trace, read.parent, read.is_root), (written.trace, written.parent, is_root));
             assert_eq!((read.meta, read.tenant, read.started), (written.meta, written.tenant, written.started));
@@ -255,11 +262,11 @@ mod tests {
     #[test]
     fn a_cleared_segment_is_as_good_as_new() {
         let segment = &Segment::block()[0];
-        segment.push(0, &new(1, TenantMark::None, false));
+        segment.push(0, new(1, TenantMark::None, false).packed());
         segment.end(0, End { at: Timestamp::now(), status: Status::Completed });
         segment.clear();
         assert_eq!((segment.len(), segment.waiting()), (0, 0));
-        segment.push(0, &new(1, TenantMark::None, false));
+        segment.push(0, new(1, TenantMark::None, false).packed());
         assert_eq!(segment.read(0).unwrap().1, None);
     }
 }

@@ -9,6 +9,8 @@ use crate::collect::Collector;
 use crate::collect::Ticket;
 #[cfg(feature = "collect")]
 use crate::collect::segment::{End, NewSpan};
+#[cfg(feature = "collect")]
+use crate::collect::thread::Writer;
 use crate::tenant::TenantId;
 #[cfg(feature = "collect")]
 use crate::testing::Recording;
@@ -177,8 +179,17 @@ impl Sink {
         }
     }
 
+    /// The process's or a test's collector, where spans go there.
+    #[cfg(feature = "collect")]
+    #[inline(always)]
+    pub(crate) fn collector(&self) -> Option<&'static Collector> {
+        match *self {
+            Self::Collector(collector) => Some(collector),
+            Self::Recorder(_) => None,
+        }
+    }
+
     /// The span's id, and the place of its record.
-    #[inline]
     pub(crate) fn span_opened(
         &self,
         trace: &TraceCore,
@@ -191,9 +202,11 @@ impl Sink {
             Self::Collector(collector) => {
                 let Beginning { meta, parent, started } = beginning;
                 let (trace_key, meta) = (trace.key, meta.index());
-                let span = || NewSpan { trace: trace_key, parent, started, meta, depth, tenant, is_root: false };
-                let place = if trace.admitted { collector.span_opened(span) } else { None };
-                place.map_or_else(|| (SpanId::random(), Ticket::REFUSED), |place| (place.id, place.ticket))
+                let span = NewSpan { trace: trace_key, parent, started, meta, depth, tenant, is_root: false };
+                match if trace.admitted { Writer::write(collector, &span) } else { None } {
+                    Some(place) => (place.id, place.ticket),
+                    None => (SpanId::random(), Ticket::REFUSED),
+                }
             }
             #[cfg(feature = "collect")]
             Self::Recorder(ref recording) => {
@@ -206,7 +219,6 @@ impl Sink {
         }
     }
 
-    #[inline]
     pub(crate) fn span_closed(&self, trace: &Arc<TraceCore>, span: OpenSpan, at: Timestamp, status: Status) {
         match *self {
             #[cfg(feature = "collect")]

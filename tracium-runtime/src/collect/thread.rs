@@ -4,13 +4,13 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::segment::{End, NewSpan, Segment};
+use super::segment::{End, NewSpan, PackedSpan, Segment};
 use super::{Collector, Ticket};
 use crate::SpanId;
 use crate::trace::TraceCore;
 
 /// What the export thread sees of a thread. When its thread has ended and all is taken, another one gets it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct ThreadBuffer {
     shared: Mutex<Shared>,
     /// Spans and traces that ended here, ever. Written by the thread itself only.
@@ -19,7 +19,7 @@ pub(crate) struct ThreadBuffer {
     ended: AtomicBool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Shared {
     /// The segment that the thread writes into.
     pub(crate) current: Option<&'static Segment>,
@@ -44,6 +44,18 @@ impl Shared {
 }
 
 impl ThreadBuffer {
+    pub(crate) const NEW: Self = Self {
+        shared: Mutex::new(Shared {
+            current: None,
+            full: Vec::new(),
+            starts: Vec::new(),
+            ends: Vec::new(),
+            root_ends: Vec::new(),
+        }),
+        emitted: AtomicU64::new(0),
+        ended: AtomicBool::new(false),
+    };
+
     pub(crate) fn lock(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -91,8 +103,9 @@ pub(crate) struct Place {
 #[derive(Debug)]
 pub(crate) struct Writer {
     collector: Cell<Option<&'static Collector>>,
-    buffer: Cell<Option<&'static ThreadBuffer>>,
-    segment: Cell<Option<&'static Segment>>,
+    /// Of that collector; without one, nobody's, and never written to.
+    buffer: Cell<&'static ThreadBuffer>,
+    segment: Cell<&'static Segment>,
     /// Where the next record goes, and where none may any more.
     next: Cell<usize>,
     limit: Cell<usize>,
@@ -103,6 +116,11 @@ pub(crate) struct Writer {
     /// The thread is past its end: what is written is handed over at once.
     late: Cell<bool>,
 }
+
+/// No segment's serial number, and no ticket's.
+const NOWHERE: u64 = u64::MAX;
+static NO_SEGMENT: Segment = Segment::NEW;
+static NO_BUFFER: ThreadBuffer = ThreadBuffer::NEW;
 
 /// Hands over what its thread has, at the thread's end.
 struct Leave;
@@ -117,11 +135,11 @@ thread_local! {
     static WRITER: Writer = const {
         Writer {
             collector: Cell::new(None),
-            buffer: Cell::new(None),
-            segment: Cell::new(None),
+            buffer: Cell::new(&NO_BUFFER),
+            segment: Cell::new(&NO_SEGMENT),
             next: Cell::new(0),
             limit: Cell::new(0),
-            serial: Cell::new(0),
+            serial: Cell::new(NOWHERE),
             first: Cell::new(0),
             late: Cell::new(false),
         }
@@ -135,21 +153,36 @@ impl Writer {
         WRITER.with(work)
     }
 
-    /// Whether the next record for `collector` has a place already.
-    #[inline]
-    fn is_ready(&self, collector: &'static Collector) -> bool {
-        self.next.get() != self.limit.get() && self.is_of(collector)
+    /// Writes the record that `span` makes, where the thread is ready to write for
+    /// `collector`; `None` where it has to make ready first.
+    #[inline(always)]
+    pub(crate) fn write_if_ready(collector: &'static Collector, span: impl FnOnce() -> PackedSpan) -> Option<Place> {
+        // Each look at what is the thread's own is a small one, so that the compiler makes one of all.
+        let (next, limit) = WRITER.with(|writer| (writer.next.get(), writer.limit.get()));
+        let (ours, segment) = WRITER.with(|writer| (writer.collector.get(), writer.segment.get()));
+        if next == limit || !ours.is_some_and(|ours| std::ptr::eq(ours, collector)) {
+            return None;
+        }
+        let (first, serial) = WRITER.with(|writer| (writer.first.get(), writer.serial.get()));
+        WRITER.with(|writer| writer.next.set(next + 1));
+        let index = next as u8;
+        segment.push(index, span());
+        Some(Place { ticket: Ticket::new(serial, index), id: SpanId::at(first + u64::from(index)) })
     }
 
-    #[inline]
-    fn is_of(&self, collector: &'static Collector) -> bool {
-        self.collector.get().is_some_and(|ours| std::ptr::eq(ours, collector))
+    /// Writes a record; where it lies, or `None` where the buffers have no room.
+    pub(crate) fn write(collector: &'static Collector, span: &NewSpan) -> Option<Place> {
+        Self::with(|writer| {
+            let place = writer.place(collector)?;
+            writer.push(span);
+            Some(place)
+        })
     }
 
     /// Where the next record goes; `None` where the buffers have no room.
-    #[inline]
     pub(crate) fn place(&self, collector: &'static Collector) -> Option<Place> {
-        if !self.is_ready(collector) && !self.renew(collector) {
+        let is_ready = self.next.get() != self.limit.get() && self.is_of(collector);
+        if !is_ready && !self.renew(collector) {
             return None;
         }
         let index = self.next.get() as u8;
@@ -158,36 +191,38 @@ impl Writer {
     }
 
     /// Writes the record of the place that was just asked for.
-    #[inline]
     pub(crate) fn push(&self, span: &NewSpan) {
-        if let Some(segment) = self.segment.get() {
-            let index = self.next.get();
-            self.next.set(index + 1);
-            segment.push(index as u8, span);
-        }
+        let index = self.next.get();
+        self.next.set(index + 1);
+        self.segment.get().push(index as u8, span.packed());
         if self.late.get() {
             self.hand_over();
         }
     }
 
-    /// Ends the span at `ticket`, where its record lies in the segment that is being written; else false.
     #[inline]
-    pub(crate) fn end_in_place(&self, ticket: Ticket, end: End) -> bool {
-        if ticket.serial() != self.serial.get() {
+    fn is_of(&self, collector: &'static Collector) -> bool {
+        self.collector.get().is_some_and(|ours| std::ptr::eq(ours, collector))
+    }
+
+    /// Ends the span at `ticket`, where its record lies in the segment that is being written; else false.
+    #[inline(always)]
+    pub(crate) fn end_in_place(ticket: Ticket, end: End) -> bool {
+        let (serial, segment) = WRITER.with(|writer| (writer.serial.get(), writer.segment.get()));
+        if ticket.serial() != serial {
             return false;
         }
-        if let (Some(segment), Some(buffer)) = (self.segment.get(), self.buffer.get()) {
-            buffer.count();
-            segment.end(ticket.index(), end);
-        }
+        WRITER.with(|writer| writer.buffer.get()).count();
+        segment.end(ticket.index(), end);
         true
     }
 
     /// Ends a discarded trace's root: it never was, so it does not count.
     pub(crate) fn end_uncounted(&self, collector: &'static Collector, ticket: Ticket, trace: u64, end: End) {
-        match self.segment.get() {
-            Some(segment) if ticket.serial() == self.serial.get() => segment.end(ticket.index(), end),
-            _ => self.with_buffer(collector, |buffer| buffer.lock().root_ends.push((trace, end))),
+        if ticket.serial() == self.serial.get() {
+            self.segment.get().end(ticket.index(), end);
+        } else {
+            self.with_buffer(collector, |buffer| buffer.lock().root_ends.push((trace, end)));
         }
     }
 
@@ -223,12 +258,9 @@ impl Writer {
 
     #[inline]
     fn with_buffer(&self, collector: &'static Collector, work: impl FnOnce(&'static ThreadBuffer)) {
-        let buffer = match self.buffer.get() {
-            Some(buffer) if self.is_of(collector) => buffer,
-            _ => self.attach(collector),
-        };
+        let buffer = if self.is_of(collector) { self.buffer.get() } else { self.attach(collector) };
         work(buffer);
-        if self.late.get() && self.segment.get().is_none() {
+        if self.late.get() && self.serial.get() == NOWHERE {
             self.hand_over();
         }
     }
@@ -241,7 +273,7 @@ impl Writer {
         self.late.set(LEAVE.try_with(|_| ()).is_err());
         let buffer = collector.register();
         self.collector.set(Some(collector));
-        self.buffer.set(Some(buffer));
+        self.buffer.set(buffer);
         buffer
     }
 
@@ -249,17 +281,14 @@ impl Writer {
     #[cold]
     fn renew(&self, collector: &'static Collector) -> bool {
         let Some((segment, serial, first)) = collector.take_segment() else { return false };
-        let buffer = match self.buffer.get() {
-            Some(buffer) if self.is_of(collector) => buffer,
-            _ => self.attach(collector),
-        };
+        let buffer = if self.is_of(collector) { self.buffer.get() } else { self.attach(collector) };
         let mut shared = buffer.lock();
         let full = shared.current.replace(segment);
         shared.full.extend(full);
         drop(shared);
         self.next.set(0);
         self.limit.set(segment.admitted());
-        self.segment.set(Some(segment));
+        self.segment.set(segment);
         self.serial.set(serial);
         self.first.set(first);
         true
@@ -267,12 +296,12 @@ impl Writer {
 
     /// Takes leave of the collector: what was written here is all there will be.
     fn hand_over(&self) {
-        self.segment.set(None);
         self.next.set(0);
         self.limit.set(0);
-        self.serial.set(0);
-        self.collector.set(None);
-        if let Some(buffer) = self.buffer.take() {
+        self.serial.set(NOWHERE);
+        self.segment.set(&NO_SEGMENT);
+        let buffer = self.buffer.replace(&NO_BUFFER);
+        if self.collector.take().is_some() {
             buffer.ended.store(true, Ordering::Release);
         }
     }

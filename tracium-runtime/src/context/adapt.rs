@@ -33,7 +33,7 @@ pin_project! {
 
 impl<F> InContext<F> {
     pub(crate) fn new(context: Context, inner: F) -> Self {
-        Self { inner: Some(inner), scope: Some(Box::new(Scope::new(context))) }
+        Self { inner: Some(inner), scope: Some(Scope::new(context)) }
     }
 }
 

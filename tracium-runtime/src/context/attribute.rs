@@ -8,7 +8,6 @@ use std::task::{Context as Waker, Poll};
 use pin_project_lite::pin_project;
 
 use super::Scope;
-use super::scope::Level;
 use super::slot::{self, Entered};
 use crate::{notice, panics};
 use crate::trace::details::Error;
@@ -78,7 +77,8 @@ pub struct Guard {
 #[derive(Debug)]
 enum Open {
     Nothing,
-    Level(Level),
+    /// The level of that number.
+    Level(usize),
     Scope(Option<Entered>),
 }
 
@@ -111,23 +111,24 @@ impl Open {
     fn close(&mut self, failure: Option<Box<Error>>) {
         match self {
             Self::Nothing => {}
-            Self::Level(level) => close_level(level, failure),
+            Self::Level(level) => close_level(*level, failure),
             Self::Scope(scope) => {
                 if let Some(mut scope) = scope.take().and_then(Entered::leave) {
                     scope.close(failure);
-                    scope.recycle();
+                    scope.retire();
                 }
             }
         }
     }
 }
 
-#[inline]
-fn close_level(level: &Level, failure: Option<Box<Error>>) {
-    slot::current(|scope| match (scope, failure) {
-        (Some(scope), None) => scope.pop_level(level),
-        (Some(scope), Some(failure)) => scope.pop_failed_level(level, failure),
-        (None, _) => {}
+fn close_level(number: usize, failure: Option<Box<Error>>) {
+    slot::current(|scope| {
+        if let Some(scope) = scope
+            && (failure.is_some() || !scope.close_plain_level(number))
+        {
+            scope.pop_levels(number, failure);
+        }
     });
 }
 
@@ -141,53 +142,72 @@ impl Drop for Guard {
     }
 }
 
-/// A sync function's span, opened in place.
+/// A sync function's span, opened in place: the number of its level, 0 for none, and whether the thread was panicking
+/// already. One word, which lives in a register.
 #[must_use]
 #[derive(Debug)]
-pub struct SpanGuard {
-    level: Option<Level>,
-    panicking: bool,
-}
+pub struct SpanGuard(usize);
+
+const PANICKING: usize = 1 << (usize::BITS - 1);
 
 /// Opens the span of a sync function whose result nobody looks at, with nothing but what is known while compiling.
 ///
 /// Where nothing collects and no scope is open, it comes to one comparison.
-#[inline]
+#[inline(always)]
 pub fn enter_span(meta: &'static SpanMeta) -> SpanGuard {
-    if slot::is_quiet() { SpanGuard { level: None, panicking: false } } else { SpanGuard::open(meta) }
+    SpanGuard(if slot::is_quiet() { 0 } else { open_level(meta) })
 }
 
-impl SpanGuard {
-    #[inline(never)]
-    fn open(meta: &'static SpanMeta) -> Self {
-        let mut opened = None;
-        let level = slot::current(|scope| {
-            let scope = scope?;
-            let level = scope.push_level();
-            opened = scope.open_span(meta);
-            Some(level)
-        });
-        if opened.is_none() {
-            notice::orphan_span(meta.function);
-        }
-        Self { level, panicking: std::thread::panicking() }
+#[inline(never)]
+fn open_level(meta: &'static SpanMeta) -> usize {
+    match slot::current(|scope| scope?.open_plain_level(meta)) {
+        Some(level) if !std::thread::panicking() => level,
+        Some(level) => level | PANICKING,
+        None => open_any_level(meta),
     }
+}
 
-    #[inline(never)]
-    fn close(&mut self) {
-        let Some(level) = &self.level else { return };
-        let panicked = !self.panicking && std::thread::panicking();
-        close_level(level, if panicked { Some(Box::new(panics::last())) } else { None });
+#[cold]
+#[inline(never)]
+fn open_any_level(meta: &'static SpanMeta) -> usize {
+    let (level, opened) = slot::current(|scope| match scope {
+        Some(scope) => (scope.push_level(), scope.open_span(meta, None)),
+        None => (0, None),
+    });
+    if opened.is_none() {
+        notice::orphan_span(meta.function);
     }
+    if level > 0 && std::thread::panicking() { level | PANICKING } else { level }
 }
 
 impl Drop for SpanGuard {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
-        if self.level.is_some() {
-            self.close();
+        if self.0 != 0 {
+            end_level(self.0);
         }
     }
+}
+
+#[inline(never)]
+fn end_level(guard: usize) {
+    let plain = !std::thread::panicking()
+        && slot::current(|scope| scope.is_none_or(|scope| scope.close_plain_level(guard & !PANICKING)));
+    if !plain {
+        end_any_level(guard);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn end_any_level(guard: usize) {
+    let panicked = guard & PANICKING == 0 && std::thread::panicking();
+    let failure = panicked.then(|| Box::new(panics::last()));
+    slot::current(|scope| {
+        if let Some(scope) = scope {
+            scope.pop_levels(guard & !PANICKING, failure);
+        }
+    });
 }
 
 /// Runs a sync function's body in a scope of its own, and shows its result to `observe` before the scope ends.

@@ -38,8 +38,10 @@ impl InputCapture {
 /// The span that the innermost scope opened itself, where content may be captured on it.
 fn capturing() -> Option<(Arc<TraceCore>, SpanId)> {
     let (trace, id, tenant) = current(|scope| {
-        let (trace, span) = scope.as_deref()?.own_span()?;
-        Some((Arc::clone(trace), span.id, scope?.context.effective_tenant()))
+        let scope = scope?;
+        let (trace, span) = scope.own_span()?;
+        let (trace, span) = (Arc::clone(trace), span.id);
+        Some((trace, span, scope.synced().effective_tenant()))
     })?;
     trace.sink.captures(tenant.as_ref()).then_some((trace, id))
 }

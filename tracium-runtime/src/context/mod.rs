@@ -4,6 +4,7 @@ mod adapt;
 mod attribute;
 mod block_on;
 pub(crate) mod capture;
+pub(crate) mod level;
 pub(crate) mod open;
 mod payload;
 mod scope;
@@ -58,7 +59,7 @@ pub struct Context {
 impl Context {
     /// What the calling code runs under. Outside any scope it is empty.
     pub fn current() -> Self {
-        let mut context = current(|scope| scope.map(|scope| scope.context.clone())).unwrap_or_default();
+        let mut context = current(|scope| scope.map(|scope| scope.synced().clone())).unwrap_or_default();
         if context.sink.is_none() {
             context.sink = Sink::of_thread();
         }
@@ -95,7 +96,7 @@ impl Context {
     /// Code in `work` that drives other tasks of the same thread (a runtime's `block_on`) would run them under this
     /// context too; use [`tracium::block_on`](crate::block_on), or [`Context::unscoped`] around the runtime's own call.
     pub fn run<R>(&self, work: impl FnOnce() -> R) -> R {
-        let entered = slot::enter(Some(Box::new(Scope::new(self.clone()))));
+        let entered = slot::enter(Some(Scope::new(self.clone())));
         let result = work();
         drop(entered);
         result
@@ -178,7 +179,7 @@ impl fmt::Debug for Context {
 /// (a task or thread started without `tracium::spawn`, [`Context`] or an annotated body around it):
 /// there is no tenant then, never a stale one. A program with a `default_tenant` has that one instead.
 pub fn current_tenant() -> Option<TenantId> {
-    current(|scope| scope.and_then(|scope| scope.context.tenant.clone())).or_else(crate::config::default_tenant)
+    current(|scope| scope.and_then(|scope| scope.tenant().cloned())).or_else(crate::config::default_tenant)
 }
 
 /// Names the tenant of the innermost open scope; `None` clears it. It ends with the scope.

@@ -153,7 +153,7 @@ impl SpanOptions {
 
 /// Whether a trace or span that opens here would be recorded.
 fn is_on() -> bool {
-    current(|scope| scope.is_some_and(|scope| scope.context.span.is_some())) || current_sink().is_some()
+    current(|scope| scope.is_some_and(|scope| scope.is_in_trace())) || current_sink().is_some()
 }
 
 /// Opens a trace in the innermost scope; a trace inside a trace is an agent span of it.
@@ -168,7 +168,7 @@ pub(crate) fn open_trace(meta: &'static TraceMeta, options: TraceOptions) {
     }
     current(|scope| {
         let Some(scope) = scope else { return };
-        match trace_in(&scope.context, meta, spec) {
+        match trace_in(scope.synced(), meta, spec) {
             Some((trace, open)) if open.id == trace.root => scope.hold_fresh(trace, open),
             Some((trace, open)) => scope.hold(&trace, open),
             None => {}
@@ -228,14 +228,14 @@ fn sink_of(context: &Context) -> Option<Sink> {
 /// Opens a span in the innermost scope. Outside any trace there is nothing to open it in.
 #[inline]
 pub(crate) fn open_span(meta: &'static SpanMeta) {
-    if !slot::is_quiet() && current(|scope| scope?.open_span(meta)).is_none() {
+    if !slot::is_quiet() && current(|scope| scope?.open_span(meta, None)).is_none() {
         notice::orphan_span(meta.function);
     }
 }
 
 /// [`open_span`], with what is known at run time.
 pub(crate) fn open_span_with(meta: &'static SpanMeta, details: Option<Box<SpanDetails>>) {
-    if current(|scope| scope?.open_any_span(meta, details)).is_none() {
+    if current(|scope| scope?.open_span(meta, details)).is_none() {
         notice::orphan_span(meta.function);
     }
 }

@@ -3,13 +3,21 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use super::level::{self, Level, PlainBits};
 pub(crate) use super::slot::current;
 use super::{Context, open};
 use crate::SpanId;
-use crate::collect::Ticket;
+#[cfg(feature = "collect")]
+use crate::clock::Timestamp;
+#[cfg(feature = "collect")]
+use crate::collect::segment::{End, PackedSpan};
+#[cfg(feature = "collect")]
+use crate::collect::thread::Writer;
 use crate::config::default_tenant;
 use crate::tenant::{TenantError, TenantId};
 use crate::trace::details::{Error, SpanDetails};
+#[cfg(feature = "collect")]
+use crate::trace::Status;
 use crate::trace::{OpenSpan, Relation, SpanMeta, TenantMark, TraceCore};
 
 /// The span that work is done under.
@@ -25,52 +33,39 @@ pub(crate) struct SpanRef {
 /// A sync span inside a scope is one as well, but has no `Scope` of its own: it is a level of the one around it.
 #[derive(Debug)]
 pub(crate) struct Scope {
-    pub(crate) context: Context,
-    /// What the innermost level, or the scope itself, opened.
-    own: Own,
-    /// Spans that open here are plain ones, as long as the trace has been named this often.
+    /// What holds in the innermost level; but for the span's id and depth, which [`synced`](Self::synced) brings up to it.
+    context: Context,
+    /// Where the scope itself stands, and then the sync spans inside it, up to the innermost, `level`. They are written
+    /// where they lie and left there to be used again: what is moved in pieces makes the processor wait for each.
+    levels: Vec<Level>,
+    level: usize,
+    /// Spans that open here are plain ones, as long as the trace has been named this often: of the trace's tenant or of
+    /// none, into the collector, which took the trace.
     plain: u32,
-    /// Whose tenant they have then.
-    mark: TenantMark,
+    plain_bits: PlainBits,
+    /// A level failed, or changed the context: its end has more to do.
+    marked: bool,
     /// This scope opened its trace, and nothing has been done in it.
     fresh: bool,
     /// This scope is the first act of its trace.
     first_act: bool,
-    /// How many sync spans are open inside this scope.
-    level: u32,
     /// How the tenant stands to the trace's, and how often the trace had been named when that was found out.
     relation: Option<(u32, Relation)>,
     /// Why the innermost level failed, as its outcome tells.
     failure: Option<Box<Error>>,
     /// What the levels changed of the context, to be changed back when they end.
-    undo: Vec<(u32, Undo)>,
+    undo: Vec<(usize, Undo)>,
 }
 
 /// No number of namings: whatever opens next has to be looked at.
 const NOT_PLAIN: u32 = u32::MAX;
-
-/// The span that a scope or level opened itself, and which ends with it. Its id and depth are those of the context.
-#[derive(Clone, Copy, Debug)]
-struct Own {
-    ticket: Ticket,
-    tenant: TenantMark,
-    owns_trace: bool,
-    is_open: bool,
-}
-
-/// What a sync span's guard keeps of the level around it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Level {
-    number: u32,
-    depth: u32,
-    under: Option<SpanId>,
-    own: Own,
-}
+/// More sync spans inside each other than fit on any stack, and so few that a depth has room for them.
+const MOST_LEVELS: u32 = Level::DEEPEST / 2;
 
 #[derive(Debug)]
 enum Undo {
     Tenant(Option<TenantId>),
-    Span(SpanRef),
+    Trace(Arc<TraceCore>),
 }
 
 thread_local! {
@@ -78,25 +73,36 @@ thread_local! {
     static POOL: RefCell<Vec<Box<Scope>>> = const { RefCell::new(Vec::new()) };
 }
 
-impl Own {
-    const NOTHING: Self =
-        Self { ticket: Ticket::NONE, tenant: TenantMark::None, owns_trace: false, is_open: false };
-}
-
 impl Scope {
-    pub(crate) fn new(context: Context) -> Self {
+    /// A scope with `context`, to be entered.
+    pub(crate) fn new(context: Context) -> Box<Self> {
+        let mut scope = Self::from_pool();
+        scope.context = context;
+        scope.rebase();
+        scope
+    }
+
+    fn empty() -> Self {
         Self {
-            context,
-            own: Own::NOTHING,
+            context: Context::default(),
+            levels: vec![Level::OUTSIDE],
+            level: 0,
             plain: NOT_PLAIN,
-            mark: TenantMark::None,
+            plain_bits: PlainBits::new(TenantMark::None),
+            marked: false,
             fresh: false,
             first_act: false,
-            level: 0,
             relation: None,
             failure: None,
             undo: Vec::new(),
         }
+    }
+
+    /// Takes its own place from the context.
+    fn rebase(&mut self) {
+        let span = self.context.span.as_ref();
+        let base = span.map_or(Level::OUTSIDE, |span| Level::under(Some(span.id), span.depth));
+        *self.top_mut() = base;
     }
 
     /// A scope inside the innermost one.
@@ -104,8 +110,9 @@ impl Scope {
         let mut child = Self::from_pool();
         current(|parent| {
             if let Some(parent) = parent {
-                child.context.clone_from(&parent.context);
                 child.first_act = std::mem::take(&mut parent.fresh);
+                child.context.clone_from(parent.synced());
+                child.rebase();
             }
         });
         child
@@ -113,17 +120,18 @@ impl Scope {
 
     fn from_pool() -> Box<Self> {
         let kept = POOL.try_with(|pool| pool.try_borrow_mut().ok()?.pop()).ok().flatten();
-        kept.unwrap_or_else(|| Box::new(Self::new(Context::default())))
+        kept.unwrap_or_else(|| Box::new(Self::empty()))
     }
 
-    /// Keeps a closed scope for the next one: most are short, and there is one a trace and one an async span.
-    pub(crate) fn recycle(mut self: Box<Self>) {
+    /// Ends what was left open, and keeps the scope for the next one: most are short, and there is one a trace and one
+    /// an async span.
+    pub(crate) fn retire(mut self: Box<Self>) {
         const MOST: usize = 32;
+        self.cancel();
         self.context = Context::default();
-        self.plain = NOT_PLAIN;
-        self.fresh = false;
+        self.rebase();
         self.first_act = false;
-        self.relation = None;
+        self.forget();
         // Past the thread's end there is no pool, and the scope is freed.
         let _ = POOL.try_with(|pool| {
             if let Ok(mut pool) = pool.try_borrow_mut()
@@ -134,11 +142,38 @@ impl Scope {
         });
     }
 
+    fn top(&self) -> &Level {
+        static OUTSIDE: Level = Level::OUTSIDE;
+        self.levels.get(self.level).unwrap_or(&OUTSIDE)
+    }
+
+    fn top_mut(&mut self) -> &mut Level {
+        if self.level >= self.levels.len() {
+            self.levels.resize(self.level + 1, Level::OUTSIDE);
+        }
+        &mut self.levels[self.level]
+    }
+
+    /// The context as it holds in the innermost level.
+    pub(crate) fn synced(&mut self) -> &mut Context {
+        let (id, depth) = (self.top().id, self.top().depth());
+        if let (Some(span), Some(id)) = (&mut self.context.span, id) {
+            (span.id, span.depth) = (id, depth);
+        }
+        &mut self.context
+    }
+
+    pub(crate) fn tenant(&self) -> Option<&TenantId> {
+        self.context.tenant.as_ref()
+    }
+
+    pub(crate) fn is_in_trace(&self) -> bool {
+        self.context.span.is_some()
+    }
+
     /// The span that this scope, or its innermost level, opened.
     pub(crate) fn own_span(&self) -> Option<(&Arc<TraceCore>, OpenSpan)> {
-        let Own { ticket, tenant, owns_trace, is_open } = self.own;
-        let SpanRef { trace, id, depth } = self.context.span.as_ref()?;
-        is_open.then_some((trace, OpenSpan { id: *id, ticket, depth: *depth, tenant, owns_trace }))
+        Some((&self.context.span.as_ref()?.trace, self.top().open()?))
     }
 
     /// The span that handles record on, and the tenant that they record for: none, where the scope's tenant is another
@@ -147,11 +182,13 @@ impl Scope {
         if self.relation()? == Relation::Foreign {
             return None;
         }
-        Some((self.context.span.as_ref()?, self.context.effective_tenant()))
+        let context = self.synced();
+        Some((context.span.as_ref()?, context.effective_tenant()))
     }
 
     /// Notes how the innermost scope's work ended.
     pub(crate) fn set_failure(&mut self, failure: Option<Box<Error>>) {
+        self.marked |= failure.is_some();
         self.failure = failure;
     }
 
@@ -168,7 +205,11 @@ impl Scope {
         {
             trace.try_name(Some(tenant));
         }
-        self.changed(|context| Some(Undo::Tenant(context.tenant.clone())));
+        if self.level > 0 {
+            let before = self.context.tenant.clone();
+            self.undo.push((self.level, Undo::Tenant(before)));
+            self.marked = true;
+        }
         self.bind(tenant);
         Ok(())
     }
@@ -185,50 +226,70 @@ impl Scope {
         self.plain = NOT_PLAIN;
     }
 
-    /// Before the context changes: in a level, it is noted what it was.
-    fn changed(&mut self, undo: impl FnOnce(&mut Context) -> Option<Undo>) {
-        if self.level > 0
-            && let Some(undo) = undo(&mut self.context)
-        {
-            self.undo.push((self.level, undo));
-        }
-    }
-
     /// The trace of the same function whose first act this scope is, once.
     pub(crate) fn take_first_act(&mut self) -> Option<&Arc<TraceCore>> {
         let first = std::mem::take(&mut self.first_act);
         self.context.span.as_ref().filter(|_| first).map(|span| &span.trace)
     }
 
-    /// Opens a span in this scope; `None` outside any trace.
-    #[inline]
-    pub(crate) fn open_span(&mut self, meta: &'static SpanMeta) -> Option<()> {
-        let span = self.context.span.as_mut()?;
-        if span.trace.named() != self.plain {
-            return self.open_any_span(meta, None);
+    /// Begins a sync span's level, and opens its span, where both are as simple as can be: its number, to end it by.
+    #[inline(always)]
+    pub(crate) fn open_plain_level(&mut self, meta: &'static SpanMeta) -> Option<usize> {
+        #[cfg(feature = "collect")]
+        if let Some(SpanRef { trace, .. }) = &self.context.span
+            && let Some([top, next, ..]) = self.levels.get_mut(self.level..)
+            && let (Some(parent), Some(collector)) = (top.id, trace.sink.collector())
+            && trace.named() == self.plain
+        {
+            let bits = top.plain_child(self.plain_bits);
+            let place = Writer::write_if_ready(collector, || PackedSpan {
+                trace: trace.key,
+                parent,
+                started: Timestamp::now(),
+                rest: level::of_record(bits) | u64::from(meta.index()),
+            })?;
+            *next = Level::plain(place.id, place.ticket, bits);
+            self.level += 1;
+            return Some(self.level);
         }
-        let open = span.trace.open_span(meta, span.id, span.depth + 1, self.mark);
-        (span.id, span.depth) = (open.id, open.depth);
-        self.own = Own { ticket: open.ticket, tenant: open.tenant, owns_trace: false, is_open: true };
-        Some(())
+        let _ = meta;
+        None
     }
 
-    /// [`open_span`](Self::open_span), of whatever tenant, and with what is known at run time.
-    #[cold]
-    pub(crate) fn open_any_span(
-        &mut self,
-        meta: &'static SpanMeta,
-        details: Option<Box<SpanDetails>>,
-    ) -> Option<()> {
-        let is_same = self.relation()? == Relation::Same;
-        let is_plain = details.is_none();
-        let (trace, open) = open::span_in(&self.context, meta, details)?;
-        let named = trace.named();
+    /// Ends a sync span's level, and its span, where both are as simple as can be; else false.
+    #[inline(always)]
+    pub(crate) fn close_plain_level(&mut self, number: usize) -> bool {
+        #[cfg(feature = "collect")]
+        if self.level == number
+            && !self.marked
+            && let Some(SpanRef { trace, .. }) = &self.context.span
+            && let Some(top) = self.levels.get(number)
+            && top.is_plain()
+            && !trace.has_records()
+            && let Some(collector) = trace.sink.collector()
+            && !collector.is_closed()
+            && Writer::end_in_place(top.ticket, End { at: Timestamp::now(), status: Status::Completed })
+        {
+            self.level -= 1;
+            return true;
+        }
+        let _ = number;
+        false
+    }
+
+    /// Opens a span in this scope; `None` outside any trace.
+    pub(crate) fn open_span(&mut self, meta: &'static SpanMeta, details: Option<Box<SpanDetails>>) -> Option<()> {
+        let relation = self.relation()?;
+        let found = self.relation;
+        let (trace, open) = open::span_in(self.synced(), meta, details)?;
         self.hold(&trace, open);
         // The next one is like this one, unless the tenant changes or the trace is named.
-        if is_same && is_plain {
+        if let (Relation::Same, Some((named, _))) = (relation, found)
+            && trace.is_collected()
+            && open.depth < MOST_LEVELS
+        {
             self.plain = named;
-            self.mark = self.context.mark();
+            self.plain_bits = PlainBits::new(self.context.mark());
         }
         Some(())
     }
@@ -249,88 +310,83 @@ impl Scope {
 
     /// Makes `open`, a span of `trace`, the scope's.
     pub(crate) fn hold(&mut self, trace: &Arc<TraceCore>, open: OpenSpan) {
-        let OpenSpan { id, ticket, depth, tenant, owns_trace } = open;
-        match &mut self.context.span {
-            Some(span) if Arc::ptr_eq(&span.trace, trace) => (span.id, span.depth) = (id, depth),
-            _ => {
-                self.changed(|context| context.span.take().map(Undo::Span));
-                self.context.span = Some(SpanRef { trace: Arc::clone(trace), id, depth });
-                self.forget();
-            }
+        if self.context.span.as_ref().is_none_or(|span| !Arc::ptr_eq(&span.trace, trace)) {
+            self.change_trace(Arc::clone(trace), open);
         }
-        self.own = Own { ticket, tenant, owns_trace, is_open: true };
+        *self.top_mut() = Level::of(open);
     }
 
     /// Makes `trace`, which was just opened, the scope's.
     pub(crate) fn hold_fresh(&mut self, trace: Arc<TraceCore>, open: OpenSpan) {
-        let OpenSpan { id, ticket, depth, tenant, owns_trace } = open;
-        self.forget();
         // A root's tenant is the one that the context had when it opened.
-        self.relation = Some((trace.named(), Relation::Same));
-        self.changed(|context| context.span.take().map(Undo::Span));
-        self.context.span = Some(SpanRef { trace, id, depth });
-        self.own = Own { ticket, tenant, owns_trace, is_open: true };
+        let relation = Some((trace.named(), Relation::Same));
+        self.change_trace(trace, open);
+        self.relation = relation;
         self.fresh = true;
+        *self.top_mut() = Level::of(open);
     }
 
-    /// Begins a sync span's level.
-    #[inline]
-    pub(crate) fn push_level(&mut self) -> Level {
-        let own = std::mem::replace(&mut self.own, Own::NOTHING);
+    fn change_trace(&mut self, trace: Arc<TraceCore>, OpenSpan { id, depth, .. }: OpenSpan) {
+        self.forget();
+        let before = self.context.span.replace(SpanRef { trace, id, depth });
+        if let Some(before) = before
+            && self.level > 0
+        {
+            self.undo.push((self.level, Undo::Trace(before.trace)));
+            self.marked = true;
+        }
+    }
+
+    /// Begins a sync span's level; gives its number, from 1, to end it by.
+    pub(crate) fn push_level(&mut self) -> usize {
         self.fresh = false;
+        let (id, depth) = (self.top().id, self.top().depth());
         self.level += 1;
-        let (under, depth) = self.context.span.as_ref().map_or((None, 0), |span| (Some(span.id), span.depth));
-        Level { number: self.level, depth, under, own }
-    }
-
-    /// Ends a sync span's level, and its span.
-    #[inline]
-    pub(crate) fn pop_level(&mut self, level: &Level) {
-        self.end_own(None);
-        self.restore(level);
-    }
-
-    /// [`pop_level`](Self::pop_level) of a level that failed.
-    #[cold]
-    pub(crate) fn pop_failed_level(&mut self, level: &Level, failure: Box<Error>) {
-        self.end_own(Some(failure));
-        self.restore(level);
-    }
-
-    #[inline]
-    fn restore(&mut self, level: &Level) {
-        if !self.undo.is_empty() {
-            self.undo_changes(level.number);
+        *self.top_mut() = Level::under(id, depth);
+        // One is kept free for a plain level, which does not stop to ask for room.
+        if self.level + 1 == self.levels.len() && self.level < MOST_LEVELS as usize {
+            self.levels.push(Level::OUTSIDE);
         }
-        self.level = level.number - 1;
-        self.own = level.own;
-        if let (Some(span), Some(id)) = (&mut self.context.span, level.under) {
-            (span.id, span.depth) = (id, level.depth);
-        }
+        self.level
     }
 
+    /// Ends the sync span's level of that number, and its span; and what was left open inside it.
     #[cold]
-    fn undo_changes(&mut self, number: u32) {
-        while let Some((_, undo)) = self.undo.pop_if(|(of, _)| *of >= number) {
-            match undo {
-                Undo::Tenant(tenant) => self.context.tenant = tenant,
-                Undo::Span(span) => self.context.span = Some(span),
+    #[inline(never)]
+    pub(crate) fn pop_levels(&mut self, number: usize, mut failure: Option<Box<Error>>) {
+        while self.level >= number.max(1) {
+            self.end_own(failure.take());
+            while let Some((_, undo)) = self.undo.pop_if(|(of, _)| *of >= self.level) {
+                match (undo, &mut self.context) {
+                    (Undo::Tenant(tenant), context) => context.tenant = tenant,
+                    (Undo::Trace(trace), Context { span: Some(span), .. }) => span.trace = trace,
+                    (Undo::Trace(_), _) => {}
+                }
+                self.forget();
             }
-            self.forget();
+            self.level -= 1;
+        }
+        self.marked = !self.undo.is_empty();
+    }
+
+    fn end_own(&mut self, failure: Option<Box<Error>>) {
+        let own = self.failure.take();
+        if let Some((trace, open)) = self.own_span() {
+            open.end(trace, failure.or(own));
+            self.top_mut().close();
         }
     }
 
-    #[inline]
-    fn end_own(&mut self, failure: Option<Box<Error>>) {
-        let failure = if self.failure.is_some() { failure.or(self.failure.take()) } else { failure };
-        if let Some((trace, open)) = self.own_span() {
-            open.end(trace, failure);
-            self.own.is_open = false;
+    /// A scope that is let go of and was not closed is that of a future that never came to its end.
+    fn cancel(&mut self) {
+        if self.level > 0 || self.top().is_open() {
+            self.close(Some(Box::new(Error::cancelled())));
         }
     }
 
     /// Ends the scope's span; `failure` is what ended it, if not its own outcome.
     pub(crate) fn close(&mut self, failure: Option<Box<Error>>) {
+        self.pop_levels(1, None);
         self.end_own(failure);
     }
 }
@@ -350,11 +406,8 @@ impl Context {
 }
 
 impl Drop for Scope {
-    /// A scope that is dropped and not closed is that of a future that never came to its end.
     fn drop(&mut self) {
-        if self.own.is_open {
-            self.close(Some(Box::new(Error::cancelled())));
-        }
+        self.cancel();
     }
 }
 

@@ -7,24 +7,19 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::Scope;
 
-/// What a thread runs under. It has no destructor, so that reaching it needs no look at whether it is there: whatever
-/// is in it is taken out again by the guard that put it there.
-struct Slot {
-    /// [`NONE`] or [`SOME`] scope: to be told apart from [`QUIET`] with one comparison.
-    mark: Cell<u8>,
-    // Only ever holds the innermost scope; the ones around it lie in the guards that put it here.
-    scope: Cell<Option<ManuallyDrop<Box<Scope>>>>,
-}
-
 const NONE: u8 = 0;
 const SOME: u8 = 2;
 
 thread_local! {
-    static SLOT: Slot = const { Slot { mark: Cell::new(NONE), scope: Cell::new(None) } };
+    // Only ever holds the innermost scope; the ones around it lie in the guards that put it here, and take it out again.
+    // Without a destructor: reaching it needs no look at whether it is there.
+    static SLOT: Cell<Option<ManuallyDrop<Box<Scope>>>> = const { Cell::new(None) };
+    // Whether there is one: to be told apart from `QUIET` with one comparison.
+    static MARK: Cell<u8> = const { Cell::new(NONE) };
 }
 
-/// The mark of threads on which a span has nothing to do, not even to be counted as one outside any trace: [`NONE`]
-/// until something collects, then no thread's.
+/// The mark of threads on which a span has nothing to do, not even to be counted as one outside any trace: `NONE` until
+/// something collects, then no thread's.
 #[cfg(feature = "collect")]
 static QUIET: AtomicU8 = AtomicU8::new(NONE);
 
@@ -41,32 +36,28 @@ pub(crate) fn is_quiet() -> bool {
     let quiet = QUIET.load(Ordering::Relaxed);
     #[cfg(not(feature = "collect"))]
     let quiet = NONE;
-    SLOT.with(|slot| slot.mark.get() == quiet)
+    MARK.get() == quiet
 }
 
 /// Whether any scope is open here.
 #[inline]
 pub(crate) fn is_open() -> bool {
-    SLOT.with(|slot| slot.mark.get() == SOME)
+    MARK.get() == SOME
 }
 
 #[inline]
 fn replace(scope: Option<Box<Scope>>) -> Option<Box<Scope>> {
-    SLOT.with(|slot| {
-        slot.mark.set(if scope.is_some() { SOME } else { NONE });
-        slot.scope.replace(scope.map(ManuallyDrop::new)).map(ManuallyDrop::into_inner)
-    })
+    MARK.set(if scope.is_some() { SOME } else { NONE });
+    SLOT.replace(scope.map(ManuallyDrop::new)).map(ManuallyDrop::into_inner)
 }
 
 /// Shows the innermost scope to `look`, which must call no code of the user's: that would see no scope.
-#[inline]
+#[inline(always)]
 pub(crate) fn current<R>(look: impl FnOnce(Option<&mut Scope>) -> R) -> R {
-    SLOT.with(|slot| {
-        let mut scope = slot.scope.take();
-        let result = look(scope.as_mut().map(|scope| &mut ***scope));
-        slot.scope.set(scope);
-        result
-    })
+    let mut scope = SLOT.take();
+    let result = look(scope.as_mut().map(|scope| &mut ***scope));
+    SLOT.set(scope);
+    result
 }
 
 /// Makes `scope` the innermost, until the guard is left or dropped.
@@ -95,8 +86,10 @@ impl Entered {
 impl Drop for Entered {
     #[inline]
     fn drop(&mut self) {
-        if !self.left {
-            drop(replace(self.outer.take()));
+        if !self.left
+            && let Some(scope) = replace(self.outer.take())
+        {
+            scope.retire();
         }
     }
 }

@@ -163,7 +163,7 @@ impl TraceBuilder {
 impl Begin for TraceBuilder {
     fn begin(self) -> Begun {
         let mut scope = Scope::child();
-        if let Some((trace, open)) = self.open_in(&mut scope.context) {
+        if let Some((trace, open)) = self.open_in(scope.synced()) {
             scope.hold(&trace, open);
         }
         Begun(Some(scope))
@@ -238,7 +238,7 @@ impl SpanBuilder {
 impl Begin for SpanBuilder {
     fn begin(self) -> Begun {
         let mut scope = Scope::child();
-        if scope.open_any_span(&SPAN, Some(self.0)).is_none() {
+        if scope.open_span(&SPAN, Some(self.0)).is_none() {
             notice::orphan_span(SPAN.function);
         }
         Begun(Some(scope))

@@ -193,7 +193,6 @@ impl TraceCore {
     }
 
     /// Opens a span; its tenant is one that belongs into this trace.
-    #[inline]
     pub(crate) fn open_span(
         &self,
         meta: &'static SpanMeta,
@@ -262,6 +261,14 @@ impl TraceCore {
     #[inline]
     pub(crate) fn named(&self) -> u32 {
         self.named.load(Ordering::Acquire)
+    }
+
+    /// Whether its spans go into the collector's buffers.
+    pub(crate) fn is_collected(&self) -> bool {
+        #[cfg(feature = "collect")]
+        return self.admitted && self.sink.collector().is_some();
+        #[cfg(not(feature = "collect"))]
+        false
     }
 
     /// Whether anything was recorded on any span.

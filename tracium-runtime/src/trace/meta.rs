@@ -34,7 +34,7 @@ pub struct SpanMeta {
 static USED: RwLock<Vec<&'static SpanMeta>> = RwLock::new(Vec::new());
 
 impl SpanMeta {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn index(&'static self) -> u32 {
         match self.index.load(Ordering::Relaxed) {
             0 => self.register(),

@@ -29,6 +29,16 @@ pub(crate) enum TenantMark {
 }
 
 impl TenantMark {
+    /// The mark in the last two bits.
+    #[inline(always)]
+    pub(crate) fn from_bits(bits: u64) -> Self {
+        match bits & 3 {
+            0 => Self::None,
+            1 => Self::OfTrace,
+            _ => Self::Own,
+        }
+    }
+
     /// The tenant of the span `span` of `trace`.
     pub(crate) fn resolve(self, trace: &TraceCore, span: SpanId) -> Option<TenantId> {
         match self {
@@ -60,7 +70,6 @@ pub(crate) struct Beginning {
 
 impl OpenSpan {
     /// Ends the span of `trace`; `failure` wins over a good end, and what the body said with `fail` over both.
-    #[inline]
     pub(crate) fn end(self, trace: &Arc<TraceCore>, failure: Option<Box<Error>>) {
         if failure.is_some() || trace.has_records() || self.owns_trace || self.id == trace.root {
             self.end_with_more(trace, failure);
