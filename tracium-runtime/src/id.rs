@@ -197,6 +197,35 @@ impl IdSource {
     }
 }
 
+/// A map by ids of ours, which are spread already or follow each other: nobody else chooses them.
+#[cfg(feature = "collect")]
+pub(crate) type IdMap<K, V> = std::collections::HashMap<K, V, std::hash::BuildHasherDefault<IdHasher>>;
+
+#[cfg(feature = "collect")]
+#[derive(Default)]
+pub(crate) struct IdHasher(u64);
+
+#[cfg(feature = "collect")]
+impl std::hash::Hasher for IdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, id: u64) {
+        self.0 = (self.0 ^ id).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(26);
+    }
+
+    fn write_usize(&mut self, id: usize) {
+        self.write_u64(id as u64);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 thread_local! {
     static RANDOM: Cell<IdSource> = Cell::new(IdSource::new());
 }

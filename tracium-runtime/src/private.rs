@@ -1,8 +1,8 @@
 //! What the attributes expand to. No part of the public interface: it changes with the macros.
 
 pub use crate::context::{
-    Annotated, Attribute, Begin, Guard, InputCapture, Scoped, SpanGuard, SpanOptions, TraceOptions, enter, enter_span, run,
-    scoped,
+    Annotated, Attribute, Begin, Guard, InputCapture, PlainSpan, Scoped, SpanGuard, SpanOptions, TraceOptions, enter,
+    enter_span, run, scoped, scoped_span,
 };
 use crate::context::{Context, capture, open};
 pub use crate::probe::*;

@@ -286,7 +286,7 @@ impl RecordedTrace {
         let open = SpanRecord::root(trace, None);
         let (record, details) = match &log.ended {
             Some((record, details)) => (record, details.clone()),
-            None => (&open, trace.state().spans.get(&trace.root).map(|details| (**details).clone())),
+            None => (&open, trace.state().span(trace.root).cloned()),
         };
         let view = View::new(trace, record, details.as_ref());
         let model = trace.model();
@@ -296,7 +296,7 @@ impl RecordedTrace {
         metadata.extend_from_slice(view.metadata());
         Self {
             id: trace.id,
-            external_id: text(&trace.external_id),
+            external_id: trace.external_id().map(str::to_owned),
             agent: trace.agent().to_owned(),
             name: view.name().to_owned(),
             tenant: state.tenant.clone(),

@@ -65,9 +65,15 @@ pub(super) fn body(layer: &Layer, function: &Function, params: &[Param]) -> Opti
     let value = returns::declared(&function.sig.output);
     let edge = return_edge(layer, value);
     let observer = observer(layer, value);
+    // A plain span is opened with its scope: most spans are like this, and it is most of what they cost.
+    let (scoped, opening) = if layer.is_plain {
+        (quote_spanned!(*span=> #krate::__private::scoped_span), None)
+    } else {
+        (quote_spanned!(*span=> #krate::__private::scoped), Some(opening))
+    };
     Some(quote_spanned! {*span=>
         #meta
-        #krate::__private::scoped(
+        #scoped(
             &#meta_name,
             async move {
                 #take_over

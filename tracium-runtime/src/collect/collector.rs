@@ -3,12 +3,13 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::cores::Cores;
 use super::ledger::{DropReason, Ledger};
 use super::policy::Policy;
 use super::segment::{End, NewSpan, RECORDS, Segment};
 use super::thread::{Place, ThreadBuffer, Writer};
 use super::{Budget, Ticket};
-use crate::trace::{TenantMark, TraceCore};
+use crate::trace::{RootPlace, TenantMark, TraceCore};
 use crate::{SpanId, id};
 
 #[derive(Debug)]
@@ -21,6 +22,7 @@ pub(crate) struct Collector {
     /// freed: a writer needs no count of references then, and there are never more than the largest burst took.
     segments: Mutex<Vec<&'static Segment>>,
     buffers: Mutex<Vec<&'static ThreadBuffer>>,
+    pub(crate) cores: Cores,
     closed: AtomicBool,
 }
 
@@ -38,6 +40,7 @@ impl Collector {
             threads: Mutex::default(),
             segments: Mutex::default(),
             buffers: Mutex::default(),
+            cores: Cores::default(),
             closed: AtomicBool::new(false),
         }))
     }
@@ -86,13 +89,13 @@ impl Collector {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// Opens the trace that `open` makes of its root's id and place, and writes the root's record.
-    pub(crate) fn open_trace(&'static self, open: impl FnOnce((SpanId, Ticket)) -> TraceCore) -> Arc<TraceCore> {
+    /// Opens the trace that `open` makes of its root's place, and writes the root's record.
+    pub(crate) fn open_trace(&'static self, open: impl FnOnce(RootPlace) -> TraceCore) -> Arc<TraceCore> {
         Writer::with(|writer| {
             let Some(Place { ticket, id }) = writer.place(self) else {
-                return Arc::new(open((SpanId::random(), Ticket::REFUSED)));
+                return Arc::new(open(RootPlace { ticket: Ticket::REFUSED, ..RootPlace::unwritten() }));
             };
-            let trace = Arc::new(open((id, ticket)));
+            let trace = self.cores.make(open(RootPlace { key: ticket.to_u64(), root: id, ticket }));
             let root = NewSpan {
                 trace: trace.key,
                 parent: id,

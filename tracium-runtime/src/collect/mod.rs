@@ -5,6 +5,8 @@ mod budget;
 #[cfg(feature = "collect")]
 mod collector;
 #[cfg(feature = "collect")]
+mod cores;
+#[cfg(feature = "collect")]
 pub(crate) mod ledger;
 #[cfg(feature = "collect")]
 pub(crate) mod policy;

@@ -25,6 +25,11 @@ impl Ticket {
     }
 
     #[cfg(feature = "collect")]
+    pub(crate) fn to_u64(self) -> u64 {
+        self.0
+    }
+
+    #[cfg(feature = "collect")]
     #[inline]
     pub(crate) fn index(self) -> u8 {
         self.0 as u8

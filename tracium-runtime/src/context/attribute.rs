@@ -1,17 +1,12 @@
 //! What the attributes expand to: a scope around the function, and first statements that open what they name.
 
-use std::marker::PhantomData;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::pin::Pin;
-use std::task::{Context as Waker, Poll};
-
-use pin_project_lite::pin_project;
-
 use super::Scope;
 use super::slot::{self, Entered};
-use crate::{notice, panics};
 use crate::trace::details::Error;
 use crate::trace::{SpanMeta, TenantMeta, TraceMeta};
+use crate::{notice, panics};
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 mod sealed {
     pub trait Sealed {}
@@ -46,8 +41,33 @@ impl Attribute for SpanMeta {
 
 /// How a scope begins: once, where its code first runs.
 pub trait Begin {
+    /// Begins as a level of the scope around, if one is open: the number of that level.
+    ///
+    /// Most futures are ready at their first poll, and come to no more than a sync function then.
+    #[doc(hidden)]
+    fn begin_level(&mut self) -> Option<usize> {
+        None
+    }
     #[doc(hidden)]
     fn begin(self) -> Begun;
+}
+
+/// The beginning of a span of which all is known while compiling.
+#[derive(Debug)]
+pub struct PlainSpan(pub(super) &'static SpanMeta);
+
+impl Begin for PlainSpan {
+    fn begin_level(&mut self) -> Option<usize> {
+        slot::is_open().then(|| open_level(self.0))
+    }
+
+    /// Outside any scope there is no trace to open it in.
+    fn begin(self) -> Begun {
+        if !slot::is_quiet() {
+            notice::orphan_span(self.0.function);
+        }
+        Begun(None)
+    }
 }
 
 /// A scope that is about to be entered, or none.
@@ -56,9 +76,13 @@ pub struct Begun(pub(crate) Option<Box<Scope>>);
 
 /// The beginning of an annotated function's scope; its first statement opens the trace or span.
 #[derive(Debug)]
-pub struct Annotated<A>(PhantomData<fn() -> A>);
+pub struct Annotated<A>(pub(super) PhantomData<fn() -> A>);
 
 impl<A: Attribute> Begin for Annotated<A> {
+    fn begin_level(&mut self) -> Option<usize> {
+        if A::LEVEL { slot::current(|scope| scope.map(Scope::push_level)) } else { None }
+    }
+
     fn begin(self) -> Begun {
         Begun((A::OPENS || slot::is_open()).then(Scope::child))
     }
@@ -75,7 +99,7 @@ pub struct Guard {
 
 /// What is open: a level of the scope around, a scope of its own, or nothing.
 #[derive(Debug)]
-enum Open {
+pub(super) enum Open {
     Nothing,
     /// The level of that number.
     Level(usize),
@@ -108,7 +132,7 @@ impl Open {
     }
 
     #[inline]
-    fn close(&mut self, failure: Option<Box<Error>>) {
+    pub(super) fn close(&mut self, failure: Option<Box<Error>>) {
         match self {
             Self::Nothing => {}
             Self::Level(level) => close_level(*level, failure),
@@ -148,7 +172,7 @@ impl Drop for Guard {
 #[derive(Debug)]
 pub struct SpanGuard(usize);
 
-const PANICKING: usize = 1 << (usize::BITS - 1);
+pub(super) const PANICKING: usize = 1 << (usize::BITS - 1);
 
 /// Opens the span of a sync function whose result nobody looks at, with nothing but what is known while compiling.
 ///
@@ -159,7 +183,7 @@ pub fn enter_span(meta: &'static SpanMeta) -> SpanGuard {
 }
 
 #[inline(never)]
-fn open_level(meta: &'static SpanMeta) -> usize {
+pub(super) fn open_level(meta: &'static SpanMeta) -> usize {
     match slot::current(|scope| scope?.open_plain_level(meta)) {
         Some(level) if !std::thread::panicking() => level,
         Some(level) => level | PANICKING,
@@ -190,7 +214,7 @@ impl Drop for SpanGuard {
 }
 
 #[inline(never)]
-fn end_level(guard: usize) {
+pub(super) fn end_level(guard: usize) {
     let plain = !std::thread::panicking()
         && slot::current(|scope| scope.is_none_or(|scope| scope.close_plain_level(guard & !PANICKING)));
     if !plain {
@@ -225,131 +249,25 @@ fn run_in<R>(mut open: Open, body: impl FnOnce() -> R, observe: impl FnOnce(&R))
         return body();
     }
     let result = catch_unwind(AssertUnwindSafe(body));
-    let failure = failure_of(result.as_ref(), observe);
-    open.close(failure);
-    result.unwrap_or_else(|payload| resume_unwind(payload))
-}
-
-/// Shows the result of an entered scope's work to `observe`; gives the panic, where it ended in one.
-fn failure_of<R>(result: Result<&R, &Box<dyn std::any::Any + Send>>, observe: impl FnOnce(&R)) -> Option<Box<Error>> {
     match result {
         Ok(result) => {
-            if slot::current(|scope| scope.is_some_and(|scope| scope.own_span().is_some())) {
-                // The user's `Serialize`, `Display` or `Debug` may panic: that is no reason to fail the call.
-                let _ = panics::contained(|| observe(result));
-            }
-            None
+            show(&result, observe);
+            open.close(None);
+            result
         }
-        Err(payload) => Some(Box::new(panics::error(payload.as_ref()))),
-    }
-}
-
-/// Puts an async function's body into a scope that is opened at its first poll.
-pub fn scoped<A: Attribute, F: Future, O: FnOnce(&F::Output)>(
-    _: &'static A,
-    future: F,
-    observe: O,
-) -> Scoped<Annotated<A>, F, O> {
-    scoped_in(Annotated(PhantomData), future, observe)
-}
-
-pub(crate) fn scoped_in<B: Begin, F: Future, O: FnOnce(&F::Output)>(
-    begin: B,
-    future: F,
-    observe: O,
-) -> Scoped<B, F, O> {
-    Scoped { inner: Some(future), observe: Some(observe), state: State::New(begin) }
-}
-
-#[derive(Debug)]
-enum State<B> {
-    /// Not polled yet: the scope's parent is whatever the first poll runs under.
-    New(B),
-    /// Entered on every poll.
-    Open(Box<Scope>),
-    /// No scope was open at the first poll, and none was opened.
-    Outside,
-}
-
-pin_project! {
-    /// A future in a scope that is opened at its first poll; made by the attributes and by the builders' `scope`.
-    #[derive(Debug)]
-    #[must_use = "futures do nothing unless polled"]
-    pub struct Scoped<B, F, O> {
-        #[pin]
-        inner: Option<F>,
-        observe: Option<O>,
-        state: State<B>,
-    }
-
-    impl<B, F, O> PinnedDrop for Scoped<B, F, O> {
-        fn drop(this: Pin<&mut Self>) {
-            let mut this = this.project();
-            let scope = match std::mem::replace(this.state, State::Outside) {
-                State::Open(scope) => Some(scope),
-                // Never polled, or outside any scope: what is dropped runs under no scope.
-                State::New(_) | State::Outside => None,
-            };
-            let entered = slot::enter(scope);
-            this.inner.set(None);
-            // A scope that is still open here never came to its end: dropping it says so.
-            drop(entered);
+        Err(payload) => {
+            open.close(Some(Box::new(panics::error(payload.as_ref()))));
+            resume_unwind(payload)
         }
     }
 }
 
-impl<B: Begin, F: Future, O: FnOnce(&F::Output)> Future for Scoped<B, F, O> {
-    type Output = F::Output;
-
-    fn poll(self: Pin<&mut Self>, waker: &mut Waker<'_>) -> Poll<F::Output> {
-        let this = self.project();
-        let mut inner = this.inner;
-        let Some(future) = inner.as_mut().as_pin_mut() else {
-            // Polled again after its end, which no executor does: there is nothing left that could answer.
-            return Poll::Pending;
-        };
-        let scope = match std::mem::replace(this.state, State::Outside) {
-            State::New(begin) => begin.begin().0,
-            State::Open(scope) => Some(scope),
-            State::Outside => None,
-        };
-        let has_scope = scope.is_some();
-        let entered = slot::enter(scope);
-        if !has_scope {
-            let poll = future.poll(waker);
-            if poll.is_ready() {
-                inner.set(None);
-            }
-            drop(entered);
-            return poll;
-        }
-        match catch_unwind(AssertUnwindSafe(|| future.poll(waker))) {
-            Ok(Poll::Pending) => {
-                if let Some(scope) = entered.leave() {
-                    *this.state = State::Open(scope);
-                }
-                Poll::Pending
-            }
-            Ok(Poll::Ready(output)) => {
-                inner.set(None);
-                let observe = this.observe.take();
-                let failure = failure_of(Ok(&output), |output| {
-                    if let Some(observe) = observe {
-                        observe(output);
-                    }
-                });
-                Open::Scope(Some(entered)).close(failure);
-                Poll::Ready(output)
-            }
-            Err(payload) => {
-                if let Some(mut scope) = entered.leave() {
-                    scope.close(Some(Box::new(panics::error(payload.as_ref()))));
-                    // What is left of the future is yet to be dropped.
-                    *this.state = State::Open(scope);
-                }
-                resume_unwind(payload)
-            }
-        }
+/// Shows what an entered scope's work came to, where that is recorded.
+#[inline]
+pub(super) fn show<R>(result: &R, observe: impl FnOnce(&R)) {
+    if slot::current(|scope| scope.is_some_and(|scope| scope.owns_span())) {
+        // The user's `Serialize`, `Display` or `Debug` may panic: that is no reason to fail the call.
+        let _ = panics::contained(|| observe(result));
     }
 }
 

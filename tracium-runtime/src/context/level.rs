@@ -127,7 +127,8 @@ mod tests {
         let child = Level::plain(SpanId::random(), Ticket::NONE, bits);
         assert!(child.is_plain() && child.is_open());
         assert_eq!((child.depth(), child.open().unwrap().tenant), (42, TenantMark::OfTrace));
-        let grandchild = Level::plain(SpanId::random(), Ticket::NONE, child.plain_child(PlainBits::new(TenantMark::None)));
+        let grandchild =
+            Level::plain(SpanId::random(), Ticket::NONE, child.plain_child(PlainBits::new(TenantMark::None)));
         assert_eq!((grandchild.depth(), grandchild.open().unwrap().tenant), (43, TenantMark::None));
     }
 }

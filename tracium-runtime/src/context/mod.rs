@@ -8,6 +8,7 @@ pub(crate) mod level;
 pub(crate) mod open;
 mod payload;
 mod scope;
+mod scoped;
 mod slot;
 #[cfg(feature = "tokio")]
 mod tasks;
@@ -16,11 +17,13 @@ pub mod thread;
 use std::fmt;
 
 pub use self::adapt::{ContextExt, InContext};
-pub use self::attribute::{Annotated, Attribute, Begin, Guard, Scoped, SpanGuard, enter, enter_span, run, scoped};
-pub(crate) use self::attribute::{Begun, run_begun, scoped_in};
+pub use self::attribute::{Annotated, Attribute, Begin, Guard, PlainSpan, SpanGuard, enter, enter_span, run};
+pub(crate) use self::attribute::{Begun, run_begun};
 pub use self::block_on::block_on;
 pub use self::capture::InputCapture;
 pub(crate) use self::scope::{Scope, SpanRef, current};
+pub(crate) use self::scoped::scoped_in;
+pub use self::scoped::{Scoped, scoped, scoped_span};
 #[cfg(feature = "tokio")]
 pub use self::tasks::{spawn, spawn_blocking, spawn_local};
 

@@ -17,7 +17,7 @@ use crate::{SpanId, notice};
 #[derive(Debug, Default)]
 pub struct TraceOptions {
     on: bool,
-    pub(crate) spec: TraceSpec,
+    pub(crate) spec: Option<Box<TraceSpec>>,
     pub(crate) tenant: Option<Result<Option<TenantId>, TenantError>>,
 }
 
@@ -35,7 +35,7 @@ impl TraceOptions {
 
     fn set(mut self, put: impl FnOnce(&mut TraceSpec)) -> Self {
         if self.on {
-            put(&mut self.spec);
+            put(self.spec.get_or_insert_default());
         }
         self
     }
@@ -180,34 +180,40 @@ pub(crate) fn open_trace(meta: &'static TraceMeta, options: TraceOptions) {
 pub(crate) fn trace_in(
     context: &Context,
     meta: &'static TraceMeta,
-    mut spec: TraceSpec,
+    mut spec: Option<Box<TraceSpec>>,
 ) -> Option<(Arc<TraceCore>, OpenSpan)> {
     let tenant = context.effective_tenant();
     if let Some(SpanRef { trace, id, depth }) = &context.span {
         let relation = settled_relation(trace, tenant.as_ref());
         if !meta.new_trace && relation != Relation::Foreign {
             let open = span_of(context, trace, &meta.span, (*id, *depth), relation);
-            let agent = spec.agent.take();
-            let details = spec.details.map_or_else(TraceDetails::default, |details| *details);
-            if agent.is_some()
-                || spec.name.is_some()
-                || details.model.is_some()
-                || !details.tags.is_empty()
-                || !details.metadata.is_empty()
-            {
-                trace.with_span(open.id, |span| {
-                    span.name = spec.name.or(agent);
-                    span.model = details.model;
-                    span.tags = details.tags;
-                    span.metadata = details.metadata;
-                });
+            if let Some(spec) = spec {
+                name_agent_span(trace, open.id, *spec);
             }
             return Some((Arc::clone(trace), open));
         }
-        link(&mut spec, context);
+        link(spec.get_or_insert_default(), context);
     }
     let sink = sink_of(context)?;
     Some(TraceCore::open(meta, spec, tenant, sink))
+}
+
+/// What a trace that is an agent span of another one was named.
+fn name_agent_span(trace: &TraceCore, span: SpanId, spec: TraceSpec) {
+    let details = spec.details.map_or_else(TraceDetails::default, |details| *details);
+    if spec.agent.is_some()
+        || spec.name.is_some()
+        || details.model.is_some()
+        || !details.tags.is_empty()
+        || !details.metadata.is_empty()
+    {
+        trace.with_span(span, |span| {
+            span.name = spec.name.or(spec.agent);
+            span.model = details.model;
+            span.tags = details.tags;
+            span.metadata = details.metadata;
+        });
+    }
 }
 
 fn link(spec: &mut TraceSpec, context: &Context) {
@@ -259,7 +265,7 @@ pub(crate) fn span_in(
         };
         link(&mut spec, context);
         let mark = context.mark();
-        let (trace, _) = TraceCore::open(parent.trace.meta, spec, tenant, parent.trace.sink.clone());
+        let (trace, _) = TraceCore::open(parent.trace.meta, Some(Box::new(spec)), tenant, parent.trace.sink.clone());
         let mut open = trace.open_span(meta, trace.root, 1, mark);
         open.owns_trace = true;
         (trace, open)

@@ -22,8 +22,8 @@ impl Serialize for Context {
         }
         if let Some(span) = &self.span {
             map.serialize_entry("trace_id", &span.trace.id.to_string())?;
-            if let Some(id) = &span.trace.external_id {
-                map.serialize_entry("external_id", &**id)?;
+            if let Some(id) = span.trace.external_id() {
+                map.serialize_entry("external_id", id)?;
             }
             map.serialize_entry("agent", span.trace.agent())?;
             map.serialize_entry("span_id", &span.id.to_string())?;

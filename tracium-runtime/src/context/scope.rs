@@ -15,9 +15,9 @@ use crate::collect::segment::{End, PackedSpan};
 use crate::collect::thread::Writer;
 use crate::config::default_tenant;
 use crate::tenant::{TenantError, TenantId};
-use crate::trace::details::{Error, SpanDetails};
 #[cfg(feature = "collect")]
 use crate::trace::Status;
+use crate::trace::details::{Error, SpanDetails};
 use crate::trace::{OpenSpan, Relation, SpanMeta, TenantMark, TraceCore};
 
 /// The span that work is done under.
@@ -174,6 +174,10 @@ impl Scope {
     /// The span that this scope, or its innermost level, opened.
     pub(crate) fn own_span(&self) -> Option<(&Arc<TraceCore>, OpenSpan)> {
         Some((&self.context.span.as_ref()?.trace, self.top().open()?))
+    }
+
+    pub(crate) fn owns_span(&self) -> bool {
+        self.top().is_open()
     }
 
     /// The span that handles record on, and the tenant that they record for: none, where the scope's tenant is another
@@ -367,6 +371,18 @@ impl Scope {
             self.level -= 1;
         }
         self.marked = !self.undo.is_empty();
+    }
+
+    /// Makes a scope of its own of the innermost level, which has that number.
+    pub(crate) fn detach(&mut self, number: usize) -> Box<Self> {
+        self.pop_levels(number + 1, None);
+        let mut scope = Self::new(self.synced().clone());
+        (scope.relation, scope.plain, scope.plain_bits) = (self.relation, self.plain, self.plain_bits);
+        *scope.top_mut() = *self.top();
+        // Its span goes on there: here it does not end.
+        self.top_mut().close();
+        self.pop_levels(number, None);
+        scope
     }
 
     fn end_own(&mut self, failure: Option<Box<Error>>) {

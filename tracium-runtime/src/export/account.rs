@@ -1,6 +1,6 @@
 //! What the export thread holds, and what became of what it held.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -13,8 +13,9 @@ use crate::trace::TraceCore;
 #[derive(Debug)]
 pub(crate) struct Account {
     pub(crate) collector: &'static Collector,
-    /// How many of each sweep are held.
-    held: BTreeMap<u32, usize>,
+    /// How many of each sweep are held, from the oldest of which any is.
+    held: VecDeque<usize>,
+    oldest: u32,
     /// Tokens and calls per tenant and model.
     pub(crate) totals: Arc<std::sync::Mutex<Totals>>,
 }
@@ -49,12 +50,19 @@ impl TraceItem {
 
 impl Account {
     pub(crate) fn new(collector: &'static Collector, totals: Arc<std::sync::Mutex<Totals>>) -> Self {
-        Self { collector, held: BTreeMap::new(), totals }
+        Self { collector, held: VecDeque::new(), oldest: 0, totals }
     }
 
     /// Takes `count` spans or outcomes that `sweep` brought.
     pub(crate) fn accept(&mut self, sweep: u32, count: usize) {
-        *self.held.entry(sweep).or_default() += count;
+        if self.held.is_empty() {
+            self.oldest = sweep;
+        }
+        let at = sweep.saturating_sub(self.oldest) as usize;
+        if at >= self.held.len() {
+            self.held.resize(at + 1, 0);
+        }
+        self.held[at] += count;
         self.collector.ledger.held.fetch_add(count, Ordering::Relaxed);
     }
 
@@ -101,21 +109,22 @@ impl Account {
     }
 
     fn release_from(&mut self, sweep: u32, count: usize) {
-        if let Some(held) = self.held.get_mut(&sweep) {
+        if let Some(held) = self.held.get_mut(sweep.wrapping_sub(self.oldest) as usize) {
             *held = held.saturating_sub(count);
-            if *held == 0 {
-                self.held.remove(&sweep);
-            }
+        }
+        while self.held.front() == Some(&0) {
+            self.held.pop_front();
+            self.oldest += 1;
         }
     }
 
     /// Whether nothing of `sweep` or before is held.
     pub(crate) fn is_clear(&self, sweep: u32) -> bool {
-        self.held.first_key_value().is_none_or(|(oldest, _)| *oldest > sweep)
+        self.held.is_empty() || self.oldest > sweep
     }
 
     /// Of `sweep` and before, how many are held.
     pub(crate) fn held_until(&self, sweep: u32) -> usize {
-        self.held.range(..=sweep).map(|(_, count)| count).sum()
+        self.held.iter().take((sweep + 1).saturating_sub(self.oldest) as usize).sum()
     }
 }

@@ -19,6 +19,10 @@ impl Tracked {
         Arc::new(Self(trace))
     }
 
+    pub(crate) fn into_inner(self) -> Arc<TraceCore> {
+        self.0
+    }
+
     /// Nobody but the export thread holds the trace.
     pub(crate) fn is_ours_alone(&self) -> bool {
         Arc::strong_count(&self.0) == 1

@@ -1,6 +1,6 @@
 //! The export thread's loop: sweep, hand over, answer those who wait.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::atomic::{Ordering, fence};
@@ -14,10 +14,11 @@ use tokio::time::Sleep;
 use super::account::Receipt;
 use super::view::View;
 use super::{Account, Exporter, SpanItem, SpanRecord, Totals, TraceItem, Tracked};
-use crate::collect::ledger::DropReason;
-use crate::collect::segment::{End, RawSpan};
-use crate::collect::reader::{self, Ends, Reader};
 use crate::collect::Collector;
+use crate::collect::ledger::DropReason;
+use crate::collect::reader::{self, Ends, Reader};
+use crate::collect::segment::{End, RawSpan};
+use crate::id::IdMap;
 use crate::notice::Minute;
 use crate::stats::FlushReport;
 use crate::trace::{SpanMeta, Status, TraceCore};
@@ -101,10 +102,10 @@ pub(crate) struct Pipeline {
     sweep: u32,
     last_sweep: Instant,
     /// The traces that spans may still come of.
-    live: HashMap<u64, Arc<Tracked>>,
+    live: IdMap<u64, Arc<Tracked>>,
     /// Those that ended, while somebody may still add to them.
     ended: Vec<u64>,
-    open: HashMap<SpanId, RawSpan>,
+    open: IdMap<SpanId, RawSpan>,
     /// Open spans in the order they came, to find those that are long.
     young: VecDeque<(Timestamp, SpanId)>,
     waiters: Vec<Waiter>,
@@ -126,9 +127,9 @@ impl Pipeline {
             of_batch: None,
             sweep: 0,
             last_sweep: Instant::now(),
-            live: HashMap::new(),
+            live: IdMap::default(),
             ended: Vec::new(),
-            open: HashMap::new(),
+            open: IdMap::default(),
             young: VecDeque::new(),
             waiters: Vec::new(),
             warned_of: 0,
@@ -220,10 +221,14 @@ impl Pipeline {
             self.trace_ended(key, end);
         }
         (self.reader, self.ends) = (reader, ends);
+        let mut free = Vec::new();
         for trace in gone {
             self.live.remove(&trace.key);
             self.exporter.trace_gone(&trace);
+            // Where the exporter is done with it, too, it may be filled again.
+            free.extend(Arc::into_inner(trace).map(Tracked::into_inner));
         }
+        self.collector.cores.give(&mut free);
         self.tell_of_long_spans();
         self.warn_of_full_buffers();
     }

@@ -29,7 +29,7 @@ static SPAN: SpanMeta = SpanMeta::new("span", "span", "start_span");
 pub fn start_trace(agent: impl Into<String>) -> TraceBuilder {
     let agent: String = agent.into();
     TraceBuilder {
-        spec: TraceSpec { agent: Some(agent.into()), ..TraceSpec::default() },
+        spec: Box::new(TraceSpec { agent: Some(agent.into()), ..TraceSpec::default() }),
         tenant: None,
         new_trace: false,
     }
@@ -54,7 +54,7 @@ pub fn start_span(kind: impl Into<String>, name: impl Into<String>) -> SpanBuild
 #[derive(Debug)]
 #[must_use = "a builder opens nothing; end it in `.scope(future)`, `.run(closure)` or `.open()`"]
 pub struct TraceBuilder {
-    spec: TraceSpec,
+    spec: Box<TraceSpec>,
     tenant: Option<Result<Option<TenantId>, TenantError>>,
     new_trace: bool,
 }
@@ -156,7 +156,7 @@ impl TraceBuilder {
                 None
             });
         }
-        open::trace_in(context, if self.new_trace { &NEW_TRACE } else { &TRACE }, self.spec)
+        open::trace_in(context, if self.new_trace { &NEW_TRACE } else { &TRACE }, Some(self.spec))
     }
 }
 

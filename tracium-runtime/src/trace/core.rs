@@ -41,20 +41,17 @@ impl TraceSpec {
 
 #[derive(Debug)]
 pub(crate) struct TraceCore {
-    /// Names the trace in its spans' records; no two traces of a process have the same.
+    /// Names the trace in its spans' records; no two traces of a process have the same: it is the place of its root's.
     pub(crate) key: u64,
     pub(crate) id: TraceId,
-    /// The user's own id, verbatim, where it is neither a UUID nor 32 hex digits.
-    pub(crate) external_id: Option<Box<str>>,
     /// It came from another process, which creates and completes it.
     pub(crate) remote: bool,
     pub(crate) root: SpanId,
     /// Where the root's record lies.
     pub(crate) root_ticket: Ticket,
     pub(crate) meta: &'static TraceMeta,
-    pub(crate) agent: Option<Box<str>>,
-    pub(crate) version: Option<Box<str>>,
-    pub(crate) workspace: Option<Box<str>>,
+    /// What is known of it at run time only: names, and the user's own id.
+    spec: Option<Box<TraceSpec>>,
     pub(crate) started: Timestamp,
     pub(crate) sink: Sink,
     /// The buffers had room for it; without, nothing of it is kept and all is counted.
@@ -68,16 +65,29 @@ pub(crate) struct TraceCore {
     state: Mutex<TraceState>,
 }
 
-fn next_key() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    NEXT.fetch_add(1, Ordering::Relaxed)
+/// Where the root of a trace that opens will have its record, and the names that come with the place.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RootPlace {
+    pub(crate) key: u64,
+    pub(crate) root: SpanId,
+    pub(crate) ticket: Ticket,
+}
+
+impl RootPlace {
+    /// For a root that will have no record.
+    pub(crate) fn unwritten() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        // No record's place is as high.
+        let key = NEXT.fetch_add(1, Ordering::Relaxed) | 1 << 63;
+        Self { key, root: SpanId::random(), ticket: Ticket::NONE }
+    }
 }
 
 impl TraceCore {
     /// Opens a trace, and its root.
     pub(crate) fn open(
         meta: &'static TraceMeta,
-        spec: TraceSpec,
+        spec: Option<Box<TraceSpec>>,
         tenant: Option<TenantId>,
         sink: Sink,
     ) -> (Arc<Self>, OpenSpan) {
@@ -89,49 +99,54 @@ impl TraceCore {
 
     fn new(
         meta: &'static TraceMeta,
-        spec: TraceSpec,
+        spec: Option<Box<TraceSpec>>,
         tenant: Option<TenantId>,
         sink: Sink,
-        (root, root_ticket): (SpanId, Ticket),
+        place: RootPlace,
     ) -> Self {
-        let (id, external_id) = match spec.trace_id {
-            None => (TraceId::random(), None),
-            Some(text) => match TraceId::parse(&text) {
-                Some(id) => (id, None),
-                None if is_external_id(&text) => (TraceId::hashed(&text), Some(text)),
-                None => (TraceId::random(), None),
-            },
-        };
-        let has_details = spec.details.is_some();
-        let mut state = TraceState::new(tenant, spec.details);
-        if let Some(name) = spec.name {
-            state.spans.insert(root, Box::new(SpanDetails { name: Some(name), ..SpanDetails::default() }));
-        }
+        let RootPlace { key, root, ticket } = place;
         let core = Self {
-            key: next_key(),
-            id,
-            external_id,
+            key,
+            id: TraceId::random(),
             remote: false,
             root,
-            root_ticket,
+            root_ticket: ticket,
             meta,
-            agent: spec.agent,
-            version: spec.version,
-            workspace: spec.workspace,
+            spec: None,
             started: Timestamp::now(),
-            admitted: root_ticket != Ticket::REFUSED,
+            admitted: ticket != Ticket::REFUSED,
             sink,
-            recorded: AtomicBool::new(!state.spans.is_empty()),
+            recorded: AtomicBool::new(false),
             discarded: AtomicBool::new(false),
             named: AtomicU32::new(0),
-            state: Mutex::new(state),
+            state: Mutex::new(TraceState::new(tenant, None)),
         };
-        if has_details {
-            let mut state = core.state();
-            let details = state.details_mut();
-            details.bytes = core.admit_all(&mut details.metadata);
+        match spec {
+            Some(spec) => core.with_spec(spec),
+            None => core,
         }
-        core
+    }
+
+    fn with_spec(mut self, mut spec: Box<TraceSpec>) -> Self {
+        if let Some(text) = spec.trace_id.take() {
+            match TraceId::parse(&text) {
+                Some(id) => self.id = id,
+                None if is_external_id(&text) => {
+                    self.id = TraceId::hashed(&text);
+                    spec.trace_id = Some(text);
+                }
+                None => {}
+            }
+        }
+        if let Some(name) = spec.name.take() {
+            self.with_span(self.root, |details| details.name = Some(name));
+        }
+        if let Some(mut details) = spec.details.take() {
+            details.bytes = self.admit_all(&mut details.metadata);
+            *self.state().details_mut() = *details;
+        }
+        self.spec = Some(spec);
+        self
     }
 
     /// The trace of a context that came from another process.
@@ -147,16 +162,13 @@ impl TraceCore {
         let mut state = TraceState::new(tenant, None);
         state.announced = true;
         let core = Arc::new(Self {
-            key: next_key(),
+            key: RootPlace::unwritten().key,
             id,
-            external_id,
             remote: true,
             root: parent,
             root_ticket: Ticket::NONE,
             meta: &REMOTE,
-            agent,
-            version: None,
-            workspace: None,
+            spec: Some(Box::new(TraceSpec { agent, trace_id: external_id, ..TraceSpec::default() })),
             started: Timestamp::now(),
             sink,
             admitted: true,
@@ -169,16 +181,45 @@ impl TraceCore {
         core
     }
 
+    /// Lets go of what a trace that is over still holds.
+    pub(crate) fn clear(&mut self) {
+        self.give_back();
+        self.spec = None;
+        *self.state.get_mut().unwrap_or_else(PoisonError::into_inner) = TraceState::default();
+    }
+
+    /// What was recorded too late to be sent, or on spans that were not kept, is given back.
+    fn give_back(&mut self) {
+        let bytes = self.state.get_mut().unwrap_or_else(PoisonError::into_inner).take_all_bytes();
+        if bytes > 0 {
+            self.sink.give_back_bytes(bytes);
+        }
+    }
+
+    fn spec(&self) -> Option<&TraceSpec> {
+        self.spec.as_deref()
+    }
+
+    /// The user's own id, verbatim, where it is neither a UUID nor 32 hex digits.
+    pub(crate) fn external_id(&self) -> Option<&str> {
+        self.spec()?.trace_id.as_deref()
+    }
+
+    /// The agent, where it is known at run time only.
+    pub(crate) fn own_agent(&self) -> Option<&str> {
+        self.spec()?.agent.as_deref()
+    }
+
     pub(crate) fn agent(&self) -> &str {
-        self.agent.as_deref().unwrap_or(self.meta.agent)
+        self.own_agent().unwrap_or(self.meta.agent)
     }
 
     pub(crate) fn version(&self) -> Option<&str> {
-        self.version.as_deref().or(self.meta.version)
+        self.spec().and_then(|spec| spec.version.as_deref()).or(self.meta.version)
     }
 
     pub(crate) fn workspace(&self) -> Option<&str> {
-        self.workspace.as_deref().or(self.meta.workspace)
+        self.spec().and_then(|spec| spec.workspace.as_deref()).or(self.meta.workspace)
     }
 
     /// The model of the trace, which its spans have where they name none.
@@ -189,7 +230,7 @@ impl TraceCore {
 
     /// The id as REST shows it.
     pub(crate) fn public_id(&self) -> String {
-        self.external_id.as_deref().map_or_else(|| self.id.to_uuid(), str::to_owned)
+        self.external_id().map_or_else(|| self.id.to_uuid(), str::to_owned)
     }
 
     /// Opens a span; its tenant is one that belongs into this trace.
@@ -290,7 +331,7 @@ impl TraceCore {
     pub(crate) fn with_span<R>(&self, span: SpanId, change: impl FnOnce(&mut SpanDetails) -> R) -> R {
         let mut state = self.state();
         self.recorded.store(true, Ordering::Relaxed);
-        change(state.spans.entry(span).or_default())
+        change(state.span_mut(span))
     }
 
     /// Puts what a span is opened with beside what is noted of it already.
@@ -337,7 +378,7 @@ impl TraceCore {
     }
 
     pub(crate) fn has_error(&self, span: SpanId) -> bool {
-        self.has_records() && self.state().spans.get(&span).is_some_and(|details| details.error.is_some())
+        self.has_records() && self.state().span(span).is_some_and(|details| details.error.is_some())
     }
 
     /// Notes why `span` failed; the first reason stays.
@@ -359,7 +400,7 @@ impl TraceCore {
     }
 
     pub(crate) fn copy_error(&self, from: SpanId, to: SpanId) {
-        let error = self.state().spans.get(&from).and_then(|details| details.error.clone());
+        let error = self.state().span(from).and_then(|details| details.error.clone());
         if let Some(error) = error {
             self.with_span(to, |details| details.error = Some(error));
         }
@@ -370,18 +411,13 @@ impl TraceCore {
         if !self.has_records() {
             return None;
         }
-        self.state().spans.remove(&span)
+        self.state().take_span(span)
     }
 }
 
 impl Drop for TraceCore {
-    /// What was recorded too late to be sent, or on spans that were not kept, is given back here.
     fn drop(&mut self) {
-        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let bytes = state.take_bytes() + state.spans.values().map(|details| details.bytes).sum::<usize>();
-        if bytes > 0 {
-            self.sink.give_back_bytes(bytes);
-        }
+        self.give_back();
     }
 }
 

@@ -1,5 +1,8 @@
 //! What a body says of its span. Most spans have none of this, so it lives beside the trace, made on first use.
 
+use std::collections::HashMap;
+
+use crate::SpanId;
 use crate::content::Json;
 use crate::tenant::TenantId;
 use crate::trace::TokenUsage;
@@ -55,12 +58,26 @@ pub(crate) struct TraceState {
     pub(crate) carries: bool,
     /// Made when something is recorded on the trace; most have nothing.
     details: Option<Box<TraceDetails>>,
-    pub(crate) spans: std::collections::HashMap<crate::SpanId, Box<SpanDetails>>,
+    /// What was recorded on spans; most traces have no such one.
+    spans: Option<Box<HashMap<SpanId, Box<SpanDetails>>>>,
 }
 
 impl TraceState {
     pub(crate) fn new(tenant: Option<TenantId>, details: Option<Box<TraceDetails>>) -> Self {
-        Self { tenant, details, ..Self::default() }
+        Self { tenant, announced: false, carries: false, details, spans: None }
+    }
+
+    /// What was recorded on `span`.
+    pub(crate) fn span(&self, span: SpanId) -> Option<&SpanDetails> {
+        self.spans.as_ref()?.get(&span).map(|details| &**details)
+    }
+
+    pub(crate) fn span_mut(&mut self, span: SpanId) -> &mut SpanDetails {
+        self.spans.get_or_insert_default().entry(span).or_default()
+    }
+
+    pub(crate) fn take_span(&mut self, span: SpanId) -> Option<Box<SpanDetails>> {
+        self.spans.as_mut()?.remove(&span)
     }
 
     /// What was recorded on the trace.
@@ -76,6 +93,12 @@ impl TraceState {
     /// The bytes that the trace's values were admitted with, to be given back by whoever asks first.
     pub(crate) fn take_bytes(&mut self) -> usize {
         self.details.as_mut().map_or(0, |details| std::mem::take(&mut details.bytes))
+    }
+
+    /// The bytes of all that was recorded and nobody took.
+    pub(crate) fn take_all_bytes(&mut self) -> usize {
+        let spans = self.spans.take().map_or(0, |spans| spans.values().map(|details| details.bytes).sum());
+        self.take_bytes() + spans
     }
 }
 

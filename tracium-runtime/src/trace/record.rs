@@ -44,7 +44,7 @@ impl TenantMark {
         match self {
             Self::None => None,
             Self::OfTrace => trace.tenant(),
-            Self::Own => trace.state().spans.get(&span).and_then(|details| details.tenant.clone()),
+            Self::Own => trace.state().span(span).and_then(|details| details.tenant.clone()),
         }
     }
 }

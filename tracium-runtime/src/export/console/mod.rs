@@ -165,7 +165,7 @@ mod tests {
     use crate::collect::{Budget, Collector, Sink, install_thread, uninstall_thread};
     use crate::export::{Handle, Totals};
     use crate::stats::Stats;
-    use crate::trace::{SpanMeta, TraceCore, TraceMeta, TraceSpec};
+    use crate::trace::{SpanMeta, TraceCore, TraceMeta};
     use crate::{SpanId, TenantId, TokenUsage, current_span, start_span, start_trace};
 
     static BOT: TraceMeta = TraceMeta::new("bot", "bot");
@@ -220,7 +220,7 @@ mod tests {
         }
 
         fn trace(&self) -> Arc<Tracked> {
-            Tracked::new(TraceCore::open(&BOT, TraceSpec::default(), None, Sink::Collector(self.collector)).0)
+            Tracked::new(TraceCore::open(&BOT, None, None, Sink::Collector(self.collector)).0)
         }
 
         fn remote(&self) -> Arc<Tracked> {

@@ -96,7 +96,7 @@ impl<'a> TraceView<'a> {
             None if printed => Heading::Late,
             None => Heading::Open,
         };
-        let agent = match trace.agent.as_deref() {
+        let agent = match trace.own_agent() {
             Some(agent) => agent,
             None if trace.remote => "",
             None => trace.meta.agent,
@@ -161,7 +161,7 @@ fn nearest(mut span: SpanId, open: &HashMap<SpanId, SpanId>, shown: impl Fn(Span
 
 /// The user's own id, or the first digits of ours.
 fn short_id(trace: &TraceCore) -> String {
-    match &trace.external_id {
+    match trace.external_id() {
         Some(id) => id.to_string(),
         None => trace.id.to_string().chars().take(8).collect(),
     }

@@ -66,8 +66,7 @@ impl Encoder {
         let state = lane.trace.state();
         let trace = state.details();
         let of_trace = !trace.metadata.is_empty() || trace.session.is_some() || trace.user.is_some();
-        let recorded =
-            lane.end.as_ref().and_then(|end| end.details.as_ref()).or_else(|| state.spans.get(&lane.trace.root));
+        let recorded = lane.end.as_ref().and_then(|end| end.details.as_deref()).or_else(|| state.span(lane.trace.root));
         !lane.trace.remote
             && (of_trace
                 || recorded.is_some_and(|details| {
@@ -124,13 +123,7 @@ impl Encoder {
         out
     }
 
-    fn span(
-        &self,
-        out: &mut Vec<u8>,
-        common: &Common<'_>,
-        record: &SpanRecord,
-        details: Option<&SpanDetails>,
-    ) {
+    fn span(&self, out: &mut Vec<u8>, common: &Common<'_>, record: &SpanRecord, details: Option<&SpanDetails>) {
         let Common { lane, model, tenant } = *common;
         let trace = &lane.trace;
         let view = View::new(trace, record, details);

@@ -45,8 +45,7 @@ pub(super) fn next(lane: &mut Lane, encoder: &Encoder) -> Option<Request> {
         let front = lane.spans.iter().take(lane.batch);
         let count = front.take_while(|span| is_same(&span.record, span.details.as_deref())).count();
         let (open, rest): (Vec<_>, Vec<_>) = lane.open.iter().copied().partition(|span| is_same(span, None));
-        lane.root_flies =
-            root && count == lane.spans.len() && of_trace && (count == 0 || !lane.root_alone);
+        lane.root_flies = root && count == lane.spans.len() && of_trace && (count == 0 || !lane.root_alone);
         lane.open = rest;
         lane.sent = count;
         let body = encoder.spans(lane, &Spans { ended: count, open: &open, root: lane.root_flies });

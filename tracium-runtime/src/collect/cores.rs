@@ -1,0 +1,59 @@
+//! Traces that are over, kept to be filled again: one that opens allocates nothing, and nothing that one thread took from
+//! the allocator is given back by another.
+
+use std::cell::RefCell;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::trace::TraceCore;
+
+/// The most that wait here: as many as a service ends in a tenth of a second, and no more memory than a few megabytes.
+const MOST: usize = 16_384;
+/// How many a thread takes at once.
+const HANDFUL: usize = 32;
+
+#[derive(Debug, Default)]
+pub(crate) struct Cores(Mutex<Vec<Arc<TraceCore>>>);
+
+thread_local! {
+    static OURS: RefCell<Vec<Arc<TraceCore>>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Cores {
+    /// A trace to be shared.
+    pub(crate) fn make(&self, trace: TraceCore) -> Arc<TraceCore> {
+        match self.take() {
+            Some(mut free) => match Arc::get_mut(&mut free) {
+                Some(place) => {
+                    *place = trace;
+                    free
+                }
+                // Nobody but the pool holds what is in it.
+                None => Arc::new(trace),
+            },
+            None => Arc::new(trace),
+        }
+    }
+
+    fn take(&self) -> Option<Arc<TraceCore>> {
+        // Past the thread's end there is none of its own.
+        OURS.try_with(|ours| {
+            let mut ours = ours.try_borrow_mut().ok()?;
+            if ours.is_empty() {
+                let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+                let from = all.len().saturating_sub(HANDFUL);
+                ours.extend(all.drain(from..));
+            }
+            ours.pop()
+        })
+        .ok()
+        .flatten()
+    }
+
+    /// Keeps traces that nobody else holds.
+    pub(crate) fn give(&self, free: &mut Vec<Arc<TraceCore>>) {
+        free.retain_mut(|trace| Arc::get_mut(trace).map(TraceCore::clear).is_some());
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = MOST.saturating_sub(all.len());
+        all.extend(free.drain(..).take(room));
+    }
+}
