@@ -9,7 +9,7 @@ use super::policy::Policy;
 use super::segment::{End, NewSpan, RECORDS, Segment};
 use super::thread::{Place, ThreadBuffer, Writer};
 use super::{Budget, Ticket};
-use crate::trace::{RootPlace, TenantMark, TraceCore};
+use crate::trace::{Opening, RootPlace, TenantMark, TraceCore};
 use crate::{SpanId, id};
 
 #[derive(Debug)]
@@ -89,27 +89,27 @@ impl Collector {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// Opens the trace that `open` makes of its root's place, and writes the root's record.
-    pub(crate) fn open_trace(&'static self, open: impl FnOnce(RootPlace) -> TraceCore) -> Arc<TraceCore> {
-        Writer::with(|writer| {
-            let Some(Place { ticket, id }) = writer.place(self) else {
-                return Arc::new(open(RootPlace { ticket: Ticket::REFUSED, ..RootPlace::unwritten() }));
-            };
-            let trace = self.cores.make(open(RootPlace { key: ticket.to_u64(), root: id, ticket }));
-            let root = NewSpan {
-                trace: trace.key,
-                parent: id,
-                started: trace.started,
-                meta: trace.meta.span.index(),
-                depth: 0,
-                tenant: TenantMark::OfTrace,
-                is_root: true,
-            };
-            // The start first: whoever sees the record finds it.
-            writer.trace_started(self, Arc::clone(&trace));
-            writer.push(&root);
-            trace
-        })
+    /// Opens a trace, and writes its root's record.
+    #[inline(always)]
+    pub(crate) fn open_trace(&'static self, trace: Opening) -> Arc<TraceCore> {
+        let Some(Place { ticket, id }) = Writer::with(|writer| writer.place(self)) else {
+            return Arc::new(trace.open(RootPlace { ticket: Ticket::REFUSED, ..RootPlace::unwritten() }));
+        };
+        let trace = self.cores.open(trace, RootPlace { key: ticket.to_u64(), root: id, ticket });
+        let root = NewSpan {
+            trace: trace.key,
+            parent: id,
+            started: trace.started,
+            meta: trace.meta.span.index(),
+            depth: 0,
+            tenant: TenantMark::OfTrace,
+            is_root: true,
+        };
+        let known = Arc::clone(&trace);
+        // The start first: whoever sees the record finds it.
+        Writer::with(|writer| writer.trace_started(self, known));
+        Writer::with(|writer| writer.push(root.packed()));
+        trace
     }
 
     /// The trace of another process, which has no root here.

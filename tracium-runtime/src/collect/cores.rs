@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::trace::TraceCore;
+use crate::trace::{Opening, RootPlace, TraceCore};
 
 /// The most that wait here: as many as a service ends in a tenth of a second, and no more memory than a few megabytes.
 const MOST: usize = 16_384;
@@ -19,19 +19,16 @@ thread_local! {
 }
 
 impl Cores {
-    /// A trace to be shared.
-    pub(crate) fn make(&self, trace: TraceCore) -> Arc<TraceCore> {
-        match self.take() {
-            Some(mut free) => match Arc::get_mut(&mut free) {
-                Some(place) => {
-                    *place = trace;
-                    free
-                }
-                // Nobody but the pool holds what is in it.
-                None => Arc::new(trace),
-            },
-            None => Arc::new(trace),
+    #[inline(always)]
+    pub(crate) fn open(&self, trace: Opening, place: RootPlace) -> Arc<TraceCore> {
+        if let Some(mut free) = self.take()
+            // Nobody but the pool holds what is in it.
+            && let Some(core) = Arc::get_mut(&mut free)
+        {
+            trace.open_in(place, core);
+            return free;
         }
+        Arc::new(trace.open(place))
     }
 
     fn take(&self) -> Option<Arc<TraceCore>> {

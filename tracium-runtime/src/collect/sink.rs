@@ -14,7 +14,7 @@ use crate::collect::thread::Writer;
 use crate::tenant::TenantId;
 #[cfg(feature = "collect")]
 use crate::testing::Recording;
-use crate::trace::{Beginning, OpenSpan, RootPlace, Status, TenantMark, TraceCore};
+use crate::trace::{Beginning, OpenSpan, Opening, RootPlace, Status, TenantMark, TraceCore};
 
 /// Where a trace and all of its spans go; chosen when the trace opens.
 #[derive(Clone, Debug)]
@@ -140,19 +140,20 @@ impl Sink {
         }
     }
 
-    /// Makes a trace with what `open` is told: its root's id, and where that one's record lies.
-    pub(crate) fn trace_opened(self, open: impl FnOnce(RootPlace) -> TraceCore) -> Arc<TraceCore> {
+    /// Opens a trace, whose root gets a place where it has one.
+    #[inline(always)]
+    pub(crate) fn trace_opened(self, trace: Opening) -> Arc<TraceCore> {
         match self {
             #[cfg(feature = "collect")]
-            Self::Collector(collector) => collector.open_trace(open),
+            Self::Collector(collector) => collector.open_trace(trace),
             #[cfg(feature = "collect")]
             Self::Recorder(recording) => {
-                let trace = Arc::new(open(RootPlace::unwritten()));
+                let trace = Arc::new(trace.open(RootPlace::unwritten()));
                 recording.trace_started(&trace);
                 trace
             }
             #[cfg(not(feature = "collect"))]
-            Self::Nowhere => Arc::new(open(RootPlace::unwritten())),
+            Self::Nowhere => Arc::new(trace.open(RootPlace::unwritten())),
         }
     }
 

@@ -174,12 +174,13 @@ impl Writer {
     pub(crate) fn write(collector: &'static Collector, span: &NewSpan) -> Option<Place> {
         Self::with(|writer| {
             let place = writer.place(collector)?;
-            writer.push(span);
+            writer.push(span.packed());
             Some(place)
         })
     }
 
     /// Where the next record goes; `None` where the buffers have no room.
+    #[inline]
     pub(crate) fn place(&self, collector: &'static Collector) -> Option<Place> {
         let is_ready = self.next.get() != self.limit.get() && self.is_of(collector);
         if !is_ready && !self.renew(collector) {
@@ -191,10 +192,11 @@ impl Writer {
     }
 
     /// Writes the record of the place that was just asked for.
-    pub(crate) fn push(&self, span: &NewSpan) {
+    #[inline]
+    pub(crate) fn push(&self, span: PackedSpan) {
         let index = self.next.get();
         self.next.set(index + 1);
-        self.segment.get().push(index as u8, span.packed());
+        self.segment.get().push(index as u8, span);
         if self.late.get() {
             self.hand_over();
         }
@@ -252,6 +254,7 @@ impl Writer {
         self.with_buffer(collector, ThreadBuffer::count);
     }
 
+    #[inline]
     pub(crate) fn trace_started(&self, collector: &'static Collector, trace: Arc<TraceCore>) {
         self.with_buffer(collector, |buffer| buffer.lock().starts.push(trace));
     }

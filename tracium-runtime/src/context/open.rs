@@ -177,6 +177,7 @@ pub(crate) fn open_trace(meta: &'static TraceMeta, options: TraceOptions) {
 }
 
 /// A trace, or an agent span, under `context`; `None` when nothing is recorded.
+#[inline(always)]
 pub(crate) fn trace_in(
     context: &Context,
     meta: &'static TraceMeta,

@@ -321,6 +321,7 @@ impl Scope {
     }
 
     /// Makes `trace`, which was just opened, the scope's.
+    #[inline(always)]
     pub(crate) fn hold_fresh(&mut self, trace: Arc<TraceCore>, open: OpenSpan) {
         // A root's tenant is the one that the context had when it opened.
         let relation = Some((trace.named(), Relation::Same));
@@ -330,6 +331,7 @@ impl Scope {
         *self.top_mut() = Level::of(open);
     }
 
+    #[inline(always)]
     fn change_trace(&mut self, trace: Arc<TraceCore>, OpenSpan { id, depth, .. }: OpenSpan) {
         self.forget();
         let before = self.context.span.replace(SpanRef { trace, id, depth });
@@ -402,7 +404,9 @@ impl Scope {
 
     /// Ends the scope's span; `failure` is what ended it, if not its own outcome.
     pub(crate) fn close(&mut self, failure: Option<Box<Error>>) {
-        self.pop_levels(1, None);
+        if self.level > 0 {
+            self.pop_levels(1, None);
+        }
         self.end_own(failure);
     }
 }

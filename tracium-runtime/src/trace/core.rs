@@ -83,8 +83,68 @@ impl RootPlace {
     }
 }
 
+/// A trace that is about to open.
+#[derive(Debug)]
+pub(crate) struct Opening {
+    meta: &'static TraceMeta,
+    spec: Option<Box<TraceSpec>>,
+    tenant: Option<TenantId>,
+    sink: Sink,
+}
+
+impl Opening {
+    pub(crate) fn open(self, place: RootPlace) -> TraceCore {
+        let Self { meta, spec, tenant, sink } = self;
+        let mut core = TraceCore {
+            key: place.key,
+            id: TraceId::random(),
+            remote: false,
+            root: place.root,
+            root_ticket: place.ticket,
+            meta,
+            spec: None,
+            started: Timestamp::now(),
+            admitted: place.ticket != Ticket::REFUSED,
+            sink,
+            recorded: AtomicBool::new(false),
+            discarded: AtomicBool::new(false),
+            named: AtomicU32::new(0),
+            state: Mutex::new(TraceState::new(tenant, None)),
+        };
+        if let Some(spec) = spec {
+            core.set_spec(spec);
+        }
+        core
+    }
+
+    /// [`open`](Self::open) in place of a trace that was cleared: only what is different is written.
+    #[inline(always)]
+    pub(crate) fn open_in(self, place: RootPlace, core: &mut TraceCore) {
+        let Self { meta, spec, tenant, sink } = self;
+        core.key = place.key;
+        core.id = TraceId::random();
+        core.root = place.root;
+        core.root_ticket = place.ticket;
+        core.meta = meta;
+        core.admitted = true;
+        core.remote = false;
+        core.sink = sink;
+        core.started = Timestamp::now();
+        core.recorded = AtomicBool::new(false);
+        core.discarded = AtomicBool::new(false);
+        core.named = AtomicU32::new(0);
+        if tenant.is_some() {
+            core.state.get_mut().unwrap_or_else(PoisonError::into_inner).tenant = tenant;
+        }
+        if let Some(spec) = spec {
+            core.set_spec(spec);
+        }
+    }
+}
+
 impl TraceCore {
     /// Opens a trace, and its root.
+    #[inline(always)]
     pub(crate) fn open(
         meta: &'static TraceMeta,
         spec: Option<Box<TraceSpec>>,
@@ -92,42 +152,12 @@ impl TraceCore {
         sink: Sink,
     ) -> (Arc<Self>, OpenSpan) {
         let mark = if tenant.is_some() { TenantMark::OfTrace } else { TenantMark::None };
-        let core = sink.clone().trace_opened(|place| Self::new(meta, spec, tenant, sink, place));
+        let core = sink.clone().trace_opened(Opening { meta, spec, tenant, sink });
         let root = OpenSpan { id: core.root, ticket: core.root_ticket, depth: 0, tenant: mark, owns_trace: false };
         (core, root)
     }
 
-    fn new(
-        meta: &'static TraceMeta,
-        spec: Option<Box<TraceSpec>>,
-        tenant: Option<TenantId>,
-        sink: Sink,
-        place: RootPlace,
-    ) -> Self {
-        let RootPlace { key, root, ticket } = place;
-        let core = Self {
-            key,
-            id: TraceId::random(),
-            remote: false,
-            root,
-            root_ticket: ticket,
-            meta,
-            spec: None,
-            started: Timestamp::now(),
-            admitted: ticket != Ticket::REFUSED,
-            sink,
-            recorded: AtomicBool::new(false),
-            discarded: AtomicBool::new(false),
-            named: AtomicU32::new(0),
-            state: Mutex::new(TraceState::new(tenant, None)),
-        };
-        match spec {
-            Some(spec) => core.with_spec(spec),
-            None => core,
-        }
-    }
-
-    fn with_spec(mut self, mut spec: Box<TraceSpec>) -> Self {
+    fn set_spec(&mut self, mut spec: Box<TraceSpec>) {
         if let Some(text) = spec.trace_id.take() {
             match TraceId::parse(&text) {
                 Some(id) => self.id = id,
@@ -146,7 +176,6 @@ impl TraceCore {
             *self.state().details_mut() = *details;
         }
         self.spec = Some(spec);
-        self
     }
 
     /// The trace of a context that came from another process.

@@ -9,7 +9,7 @@ mod record;
 mod usage;
 
 pub use self::builder::{OwnedSpan, SpanBuilder, TraceBuilder, start_span, start_trace};
-pub(crate) use self::core::{Relation, RootPlace, TraceCore, TraceSpec};
+pub(crate) use self::core::{Opening, Relation, RootPlace, TraceCore, TraceSpec};
 pub use self::handle::{SpanHandle, TraceHandle, current_span, current_trace};
 pub use self::meta::{Place, SpanMeta, TenantMeta, TraceMeta};
 pub(crate) use self::record::{Beginning, OpenSpan, Status, TenantMark};
