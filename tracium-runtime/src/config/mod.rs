@@ -14,7 +14,7 @@ pub(crate) use self::builder::Mask;
 pub use self::builder::{Builder, ExporterKind, builder};
 pub use self::error::InitError;
 #[cfg(feature = "collect")]
-pub(crate) use self::resolve::{Endpoint, Target};
+pub(crate) use self::resolve::{Connection, Endpoint, Target};
 use crate::tenant::TenantId;
 
 static DEFAULT_TENANT: OnceLock<TenantId> = OnceLock::new();

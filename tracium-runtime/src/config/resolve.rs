@@ -68,6 +68,13 @@ pub(crate) struct Endpoint {
     pub(crate) base_url: String,
     pub(crate) api_key: String,
     pub(crate) workspace_id: Option<String>,
+    pub(crate) connection: Connection,
+}
+
+/// How a backend is reached.
+#[derive(Clone)]
+#[cfg_attr(not(feature = "client"), allow(dead_code))]
+pub(crate) struct Connection {
     pub(crate) request_timeout: Duration,
     pub(crate) proxy: Option<String>,
     pub(crate) root_certificates: Vec<Vec<u8>>,
@@ -145,9 +152,11 @@ fn endpoint(builder: &Builder, environment: &Environment, key: Option<&str>) -> 
         base_url: url.trim_end_matches('/').to_owned(),
         api_key: key.to_owned(),
         workspace_id: builder.workspace_id.clone().or_else(|| environment.get(WORKSPACE).map(str::to_owned)),
-        request_timeout: builder.request_timeout.unwrap_or(Duration::from_secs(10)),
-        proxy: builder.proxy.clone(),
-        root_certificates: builder.root_certificates.clone(),
+        connection: Connection {
+            request_timeout: builder.request_timeout.unwrap_or(Duration::from_secs(10)),
+            proxy: builder.proxy.clone(),
+            root_certificates: builder.root_certificates.clone(),
+        },
     })
 }
 

@@ -6,7 +6,11 @@ mod account;
 #[cfg(feature = "console")]
 mod console;
 mod discard;
+#[cfg(feature = "client")]
+mod http;
 mod item;
+#[cfg(feature = "client")]
+mod mask;
 mod pipeline;
 #[cfg(feature = "rest")]
 mod rest;

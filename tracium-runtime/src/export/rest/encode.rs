@@ -2,15 +2,13 @@
 
 use std::borrow::Cow;
 
-use serde_core::de::IgnoredAny;
-
+use super::super::mask::Masked;
 use super::super::{SpanItem, SpanRecord, TraceItem, View};
 use super::lane::Lane;
 use super::text::{agent_name, cut, write_rfc3339};
 use crate::clock::Timestamp;
 use crate::config::Mask;
 use crate::content::{Json, fit, write_string, write_u64};
-use crate::panics::contained;
 use crate::trace::details::{Error, SpanDetails};
 use crate::trace::{Status, TenantMark, TraceCore};
 use crate::{SpanId, TenantId, TraceId};
@@ -36,14 +34,14 @@ struct Common<'a> {
 
 pub(super) struct Encoder {
     workspace_id: Option<String>,
-    mask: Option<Mask>,
+    mask: Masked,
     /// `parent_span_id`, tags and metadata of spans, until a backend refuses them.
     extras: bool,
 }
 
 impl Encoder {
     pub(super) fn new(workspace_id: Option<String>, mask: Option<Mask>) -> Self {
-        Self { workspace_id, mask, extras: true }
+        Self { workspace_id, mask: Masked(mask), extras: true }
     }
 
     pub(super) fn has_extras(&self) -> bool {
@@ -227,14 +225,14 @@ impl Encoder {
             "fail"
         } else {
             let summary = lane.trace.state().details().summary.clone();
-            body.some_text("summary", summary.map(|summary| self.text("summary", &summary)).as_deref());
+            body.some_text("summary", summary.as_deref().map(|summary| self.mask.text("summary", summary)).as_deref());
             tags(&mut body, &lane.trace);
             "complete"
         };
         body.some_text("model", lane.summary.models().as_deref());
         body.some_text(
             "system_prompt",
-            lane.summary.system_prompts().map(|prompt| self.text("input", &prompt)).as_deref(),
+            lane.summary.system_prompts().as_deref().map(|prompt| self.mask.text("input", prompt)).as_deref(),
         );
         if !lane.summary.steps.is_empty() {
             let mut steps = Vec::new();
@@ -243,7 +241,7 @@ impl Encoder {
                 let mut object = Object::new(&mut steps);
                 object.text("name", cut(&step.name, 512));
                 object.some_text("model", step.model.as_deref());
-                let prompt = step.system_prompt.as_deref().map(|prompt| self.text("input", prompt));
+                let prompt = step.system_prompt.as_deref().map(|prompt| self.mask.text("input", prompt));
                 object.some_text("system_prompt", prompt.as_deref());
                 object.end();
             }
@@ -255,31 +253,13 @@ impl Encoder {
     }
 
     fn error(&self, error: &Error) -> String {
-        cut(&self.text("error", error.text()), Error::MAX_CHARS).to_owned()
-    }
-
-    /// A text, as the mask leaves it.
-    fn text(&self, field: &str, text: &str) -> String {
-        let mut text = text.to_owned();
-        match &self.mask {
-            Some(mask) if contained(|| mask(field, &mut text)).is_none() => "[withheld: the mask failed]".to_owned(),
-            _ => text,
-        }
+        cut(&self.mask.text("error", error.text()), Error::MAX_CHARS).to_owned()
     }
 
     /// A captured value, as the mask leaves it, cut to what the API takes.
     fn json(&self, body: &mut Object<'_>, field: &str, value: Option<&Json>) {
-        let Some(value) = value else { return };
-        let masked = self.mask.as_ref().map(|_| self.text(field, value.as_str()));
-        match masked {
-            None => body.raw(field, &fit(value.as_str(), CONTENT_BYTES)),
-            // A mask may make text of what was JSON.
-            Some(text) if serde_json::from_str::<IgnoredAny>(&text).is_err() => {
-                let mut string = String::new();
-                write_string(&mut string, &text);
-                body.raw(field, &fit(&string, CONTENT_BYTES));
-            }
-            Some(text) => body.raw(field, &fit(&text, CONTENT_BYTES)),
+        if let Some(value) = value {
+            body.raw(field, &fit(&self.mask.json(field, value), CONTENT_BYTES));
         }
     }
 }

@@ -6,7 +6,6 @@
 mod answer;
 mod client;
 mod encode;
-mod gate;
 mod lane;
 #[cfg(test)]
 mod regressions;
@@ -26,8 +25,8 @@ use tokio::task::JoinSet;
 
 use self::answer::{Call, Past, Verdict, judge};
 use self::client::{Client, Reply};
-use self::gate::Gate;
 use self::lane::{Lane, State};
+use super::http::Gate;
 use super::{Account, Exporter, SpanItem, SpanRecord, TraceItem, Tracked};
 use crate::collect::ledger::DropReason;
 use crate::config::{Endpoint, InitError, Mask};

@@ -13,7 +13,7 @@ use super::Rest;
 use crate::collect::ledger::DropReason;
 use crate::collect::policy::Policy;
 use crate::collect::{Budget, Collector, Sink, install_thread, uninstall_thread};
-use crate::config::Endpoint;
+use crate::config::{Connection, Endpoint};
 use crate::export::Handle;
 use crate::stats::Stats;
 use crate::trace::{start_span, start_trace};
@@ -33,9 +33,11 @@ impl Export {
             base_url: url.to_owned(),
             api_key: "trc_secret".to_owned(),
             workspace_id: None,
-            request_timeout: Duration::from_secs(2),
-            proxy: None,
-            root_certificates: Vec::new(),
+            connection: Connection {
+                request_timeout: Duration::from_secs(2),
+                proxy: None,
+                root_certificates: Vec::new(),
+            },
         };
         let collector = Collector::new(budget, Policy { content: true, per_tenant: None });
         install_thread(Sink::Collector(collector));

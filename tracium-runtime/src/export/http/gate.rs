@@ -1,4 +1,4 @@
-//! How fast to go on after a failure: jittered exponential backoff, for one lane and for the backend as a whole.
+//! How fast to go on after a failure: jittered exponential backoff, for one sender and for the backend as a whole.
 
 use std::time::{Duration, Instant};
 
@@ -11,19 +11,19 @@ const LONGEST_ASKED: Duration = Duration::from_secs(120);
 
 /// Whether the backend takes anything at all: while it is down, one request at a time asks.
 #[derive(Debug, Default)]
-pub(super) struct Gate {
+pub(crate) struct Gate {
     failures: u32,
     until: Option<Instant>,
 }
 
 impl Gate {
     /// An answer came: the backend is there.
-    pub(super) fn open(&mut self) {
+    pub(crate) fn open(&mut self) {
         *self = Self::default();
     }
 
     /// How long to wait after the `attempts`-th failure. Where the backend as a whole is down, everyone waits.
-    pub(super) fn pause(&mut self, attempts: u32, asked: Option<Duration>, backend_down: bool) -> Duration {
+    pub(crate) fn pause(&mut self, attempts: u32, asked: Option<Duration>, backend_down: bool) -> Duration {
         let attempts = if backend_down {
             self.failures += 1;
             self.failures
@@ -38,7 +38,7 @@ impl Gate {
     }
 
     /// How many requests may be under way at `now`.
-    pub(super) fn width(&self, now: Instant, most: usize) -> usize {
+    pub(crate) fn width(&self, now: Instant, most: usize) -> usize {
         match self.until {
             Some(until) if now < until => 0,
             Some(_) => 1,
@@ -47,7 +47,7 @@ impl Gate {
     }
 
     /// `due`, or when the gate opens if that is later.
-    pub(super) fn not_before(&self, due: Instant) -> Instant {
+    pub(crate) fn not_before(&self, due: Instant) -> Instant {
         self.until.map_or(due, |until| due.max(until))
     }
 }
