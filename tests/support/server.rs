@@ -14,7 +14,9 @@ pub(crate) struct Request {
     pub(crate) path: String,
     /// Names in lower case.
     pub(crate) headers: Vec<(String, String)>,
+    /// What is JSON, as JSON; else null.
     pub(crate) body: Value,
+    pub(crate) raw: Vec<u8>,
     pub(crate) at: Instant,
 }
 
@@ -29,7 +31,7 @@ impl Request {
 pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(&'static str, String)>,
-    pub(crate) body: String,
+    pub(crate) body: Vec<u8>,
     /// Written before the body and its declared length are complete, the connection is closed.
     pub(crate) truncated: bool,
     pub(crate) delay: Duration,
@@ -40,7 +42,7 @@ impl Response {
         Self {
             status,
             headers: vec![("content-type", "application/json".to_owned())],
-            body: body.to_owned(),
+            body: body.as_bytes().to_vec(),
             truncated: false,
             delay: Duration::ZERO,
         }
@@ -127,7 +129,7 @@ fn serve(stream: TcpStream, log: &Mutex<Vec<Request>>, answer: &Answer) {
         }
         head.push_str("\r\n");
         let body = if response.truncated { &response.body[..response.body.len() / 2] } else { &response.body };
-        if writer.write_all(format!("{head}{body}").as_bytes()).is_err() || response.truncated {
+        if writer.write_all(&[head.as_bytes(), body].concat()).is_err() || response.truncated {
             return;
         }
     }
@@ -151,8 +153,9 @@ fn read(reader: &mut BufReader<TcpStream>) -> Option<Request> {
         headers.push((name.to_ascii_lowercase(), value.to_owned()));
     }
     let length = headers.iter().find(|(name, _)| name == "content-length")?.1.parse().ok()?;
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    let body = serde_json::from_slice(&body).expect("every body is JSON");
-    Some(Request { path, headers, body, at: Instant::now() })
+    let mut raw = vec![0; length];
+    reader.read_exact(&mut raw).ok()?;
+    let is_json = headers.iter().any(|(name, value)| name == "content-type" && value == "application/json");
+    let body = if is_json { serde_json::from_slice(&raw).expect("what says that it is JSON is") } else { Value::Null };
+    Some(Request { path, headers, body, raw, at: Instant::now() })
 }

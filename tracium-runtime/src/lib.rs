@@ -4,7 +4,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // Without `collect`, the recording functions exist and do nothing; without an exporter, nobody needs what it alone does.
 // What they would use is compiled all the same, and never called.
-#![cfg_attr(not(all(feature = "console", feature = "rest")), allow(dead_code, unused_imports))]
+#![cfg_attr(not(all(feature = "console", feature = "rest", feature = "otlp")), allow(dead_code, unused_imports))]
 
 mod clock;
 mod collect;
@@ -14,6 +14,8 @@ mod context;
 #[cfg(feature = "collect")]
 mod export;
 mod id;
+#[cfg(feature = "otlp")]
+mod llm;
 mod notice;
 mod panics;
 #[doc(hidden)]

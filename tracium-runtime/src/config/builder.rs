@@ -17,6 +17,8 @@ use crate::{export, panics};
 pub enum ExporterKind {
     /// Tracium's REST API.
     Rest,
+    /// OTLP over HTTP: the open-source Tracium backend, and every other OpenTelemetry backend.
+    Otlp,
     /// Trees on standard error.
     Console,
     /// Collects and throws away: dry runs, benches.
@@ -41,6 +43,9 @@ pub struct Builder {
     pub(super) capture_content: Option<bool>,
     pub(super) disabled: Option<bool>,
     pub(super) http_hosts: Vec<String>,
+    pub(super) otlp_endpoint: Option<String>,
+    pub(super) otlp_headers: Vec<(String, String)>,
+    pub(super) resource: Vec<(String, String)>,
     policy: Policy,
     default_tenant: Option<Result<Option<TenantId>, TenantError>>,
     max_records: Option<usize>,
@@ -66,7 +71,7 @@ pub fn builder() -> Builder {
 }
 
 impl Builder {
-    /// The key of the workspace; selects [`ExporterKind::Rest`].
+    /// The key of the workspace; selects [`ExporterKind::Rest`]. OTLP takes it along as a bearer token.
     pub fn api_key(mut self, key: impl Into<String>) -> Self {
         self.api_key = Some(key.into());
         self
@@ -117,6 +122,29 @@ impl Builder {
     /// Allows plain http to `host`, which is refused otherwise for all hosts but this machine.
     pub fn allow_http_host(mut self, host: impl Into<String>) -> Self {
         self.http_hosts.push(host.into());
+        self
+    }
+
+    /// Where OTLP goes, with `/v1/traces` or without; selects [`ExporterKind::Otlp`].
+    pub fn otlp_endpoint(mut self, url: impl Into<String>) -> Self {
+        self.otlp_endpoint = Some(url.into());
+        self
+    }
+
+    /// One more header of every OTLP request. An `authorization` replaces the one made of the key.
+    pub fn otlp_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.otlp_headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// The name of this service, as OTLP backends show it.
+    pub fn service_name(self, name: impl Into<String>) -> Self {
+        self.resource_attribute("service.name", name)
+    }
+
+    /// One more attribute of the resource that OTLP spans are of, such as `deployment.environment.name`.
+    pub fn resource_attribute(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.resource.push((key.into(), value.into()));
         self
     }
 

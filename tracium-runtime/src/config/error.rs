@@ -24,6 +24,13 @@ pub enum InitError {
         /// The host.
         host: String,
     },
+    /// A header that no HTTP request can carry.
+    InvalidHeader {
+        /// The variable or setting that it comes from.
+        setting: &'static str,
+        /// The header's name. Its value may be a secret.
+        name: String,
+    },
     /// A variable has a value that it cannot have.
     InvalidValue {
         /// The variable.
@@ -73,7 +80,12 @@ impl fmt::Display for InitError {
             Self::InsecureUrl { setting, host } => write!(
                 f,
                 "{setting} would send the key to {host:?} over plain http; use https, \
-                 or allow this host by name with `tracium::builder().allow_http_host({host:?})`"
+                 or allow this host by name with `tracium::builder().allow_http_host({host:?})` or TRACIUM_ALLOW_HTTP_HOSTS"
+            ),
+            Self::InvalidHeader { setting, name } => write!(
+                f,
+                "{setting} has the header {name:?}, whose name or value no HTTP request can carry (the value is not shown \
+                 here); write `name=value`, in printable ASCII"
             ),
             Self::InvalidValue { variable, value, expected } => {
                 write!(f, "{variable}={value:?} is not known; use {expected}")

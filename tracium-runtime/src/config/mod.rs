@@ -4,6 +4,8 @@
 mod builder;
 mod error;
 #[cfg(feature = "collect")]
+mod otlp;
+#[cfg(feature = "collect")]
 mod resolve;
 
 use std::sync::OnceLock;
@@ -13,6 +15,9 @@ pub(crate) use self::builder::Mask;
 #[cfg(feature = "collect")]
 pub use self::builder::{Builder, ExporterKind, builder};
 pub use self::error::InitError;
+#[cfg(feature = "collect")]
+#[cfg_attr(not(feature = "otlp"), allow(unused_imports))]
+pub(crate) use self::otlp::OtlpTarget;
 #[cfg(feature = "collect")]
 pub(crate) use self::resolve::{Connection, Endpoint, Target};
 use crate::tenant::TenantId;
@@ -48,9 +53,19 @@ impl Drop for Guard {
 /// | `TRACIUM_API_KEY` | the key; selects the exporter `rest` |
 /// | `TRACIUM_BASE_URL` | where Tracium is, `https://api.tracium.ai` without |
 /// | `TRACIUM_WORKSPACE_ID` | the workspace of traces that name none |
-/// | `TRACIUM_EXPORTER` | `rest`, `console`, `discard` (collects and throws away) or `none` (off); an explicit one wins |
+/// | `TRACIUM_EXPORTER` | `rest`, `otlp`, `console`, `discard` (collects and throws away) or `none` (off); an explicit one wins |
 /// | `TRACIUM_CAPTURE_CONTENT` | whether `capture`, `record_input` and the like record: `true` or `false` |
+/// | `TRACIUM_ALLOW_HTTP_HOSTS` | hosts that plain http is allowed to, `a,b`; without, to this machine only |
 /// | `TRACIUM_DISABLED` | `true` turns everything off but tenants and context |
+/// | `OTEL_EXPORTER_OTLP_ENDPOINT` | where OTLP goes, with `/v1/traces` or without; selects the exporter `otlp` |
+/// | `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` | the same, used as it is |
+/// | `OTEL_EXPORTER_OTLP_HEADERS` | headers of OTLP requests, `key=value,key2=value2`, percent-encoded |
+/// | `OTEL_EXPORTER_OTLP_TIMEOUT` | the most milliseconds for one of them; 10,000 without |
+/// | `OTEL_EXPORTER_OTLP_COMPRESSION` | `gzip`, which it is without, or `none` |
+/// | `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES` | who sends, as OpenTelemetry names it |
+///
+/// Of the variables of OTLP, those with `_TRACES` in their names win over those without. `TRACIUM_API_KEY` goes along as
+/// a bearer token, unless the headers have an `authorization` of their own.
 ///
 /// With nothing set, traces are printed on standard error; their content only where that is a terminal.
 ///

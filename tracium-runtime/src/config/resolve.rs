@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io::IsTerminal;
 use std::time::Duration;
 
+use super::otlp::{self, OtlpTarget};
 use super::{Builder, ExporterKind, InitError};
 
 /// The variables that count, read once.
@@ -16,12 +17,12 @@ const WORKSPACE: &str = "TRACIUM_WORKSPACE_ID";
 const EXPORTER: &str = "TRACIUM_EXPORTER";
 const CAPTURE: &str = "TRACIUM_CAPTURE_CONTENT";
 const DISABLED: &str = "TRACIUM_DISABLED";
-const OTLP: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+const HTTP_HOSTS: &str = "TRACIUM_ALLOW_HTTP_HOSTS";
 
 impl Environment {
     pub(crate) fn of_process() -> Self {
-        let names = [KEY, URL, WORKSPACE, EXPORTER, CAPTURE, DISABLED, OTLP];
-        Self(names.into_iter().filter_map(|name| Some((name, std::env::var(name).ok()?))).collect())
+        let names = [KEY, URL, WORKSPACE, EXPORTER, CAPTURE, DISABLED, HTTP_HOSTS].into_iter().chain(otlp::VARIABLES);
+        Self(names.filter_map(|name| Some((name, std::env::var(name).ok()?))).collect())
     }
 
     #[cfg(test)]
@@ -30,8 +31,13 @@ impl Environment {
     }
 
     /// A variable that is set to nothing counts as not set.
-    fn get(&self, name: &str) -> Option<&str> {
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
+    }
+
+    /// The first of `names` that is set.
+    pub(super) fn first(&self, names: &[&'static str]) -> Option<(&'static str, &str)> {
+        names.iter().find_map(|name| Some((*name, self.get(name)?)))
     }
 
     fn flag(&self, variable: &'static str) -> Result<Option<bool>, InitError> {
@@ -59,6 +65,7 @@ pub(crate) enum Target {
     Discard,
     Console,
     Rest(Endpoint),
+    Otlp(OtlpTarget),
 }
 
 /// The backend, checked.
@@ -88,6 +95,10 @@ impl std::fmt::Debug for Endpoint {
 }
 
 pub(crate) fn resolve(builder: &Builder, environment: &Environment) -> Result<Resolved, InitError> {
+    let mut builder = builder.clone();
+    let hosts = environment.get(HTTP_HOSTS).into_iter().flat_map(|hosts| hosts.split(','));
+    builder.http_hosts.extend(hosts.map(|host| host.trim().to_owned()));
+    let builder = &builder;
     let disabled = builder.disabled.map_or_else(|| environment.flag(DISABLED), |flag| Ok(Some(flag)))?;
     let capture = builder.capture_content.map_or_else(|| environment.flag(CAPTURE), |flag| Ok(Some(flag)))?;
     if disabled == Some(true) {
@@ -100,6 +111,7 @@ pub(crate) fn resolve(builder: &Builder, environment: &Environment) -> Result<Re
         ExporterKind::Discard => Some(Target::Discard),
         ExporterKind::Console => Some(Target::Console),
         ExporterKind::Rest => Some(Target::Rest(endpoint(builder, environment, key)?)),
+        ExporterKind::Otlp => Some(Target::Otlp(otlp::target(builder, environment, key)?)),
     };
     // Nobody asked for the console: what it prints into a log file must not hold what users wrote.
     let by_default = chosen || kind != ExporterKind::Console || std::io::stderr().is_terminal();
@@ -117,7 +129,7 @@ fn exporter(builder: &Builder, environment: &Environment, has_key: bool) -> Resu
             "console" => ExporterKind::Console,
             "discard" => ExporterKind::Discard,
             "none" => ExporterKind::None,
-            "otlp" => return Err(InitError::NotBuiltIn { exporter: "otlp" }),
+            "otlp" => ExporterKind::Otlp,
             _ => {
                 return Err(InitError::InvalidValue {
                     variable: EXPORTER,
@@ -129,39 +141,56 @@ fn exporter(builder: &Builder, environment: &Environment, has_key: bool) -> Resu
         };
         return Ok((kind, true));
     }
-    match (has_key, environment.get(OTLP).is_some()) {
-        (true, true) => Err(InitError::Contradiction { first: KEY, second: OTLP }),
-        (true, false) => Ok((ExporterKind::Rest, true)),
-        (false, true) => Err(InitError::NotBuiltIn { exporter: "otlp" }),
-        (false, false) => Ok((ExporterKind::Console, false)),
+    let by_code = builder.otlp_endpoint.is_some().then_some("`otlp_endpoint`");
+    let variable = environment.first(&[otlp::TRACES_ENDPOINT, otlp::ENDPOINT]).map(|(variable, _)| variable);
+    match (has_key, by_code.or(variable)) {
+        (true, Some(second)) => Err(InitError::Contradiction { first: KEY, second }),
+        (true, None) => Ok((ExporterKind::Rest, true)),
+        (false, Some(_)) => Ok((ExporterKind::Otlp, true)),
+        (false, None) => Ok((ExporterKind::Console, false)),
     }
 }
 
 fn endpoint(builder: &Builder, environment: &Environment, key: Option<&str>) -> Result<Endpoint, InitError> {
-    let key = key.ok_or(InitError::MissingKey)?;
-    if key.is_empty() || !key.bytes().all(|byte| (0x21..0x7f).contains(&byte)) {
-        return Err(InitError::IllegalKey);
+    if !cfg!(feature = "rest") {
+        return Err(InitError::NotBuiltIn { exporter: "rest" });
     }
-    let (url, setting) = match (&builder.base_url, environment.get(URL)) {
-        (Some(url), _) => (url.as_str(), "`base_url`"),
-        (None, Some(url)) => (url, URL),
-        (None, None) => ("https://api.tracium.ai", URL),
-    };
+    let key = key.ok_or(InitError::MissingKey)?;
+    check_key(key)?;
+    let (url, setting) = builder.tracium_url(environment).unwrap_or(("https://api.tracium.ai", URL));
     check_url(url, setting, &builder.http_hosts)?;
     Ok(Endpoint {
         base_url: url.trim_end_matches('/').to_owned(),
         api_key: key.to_owned(),
         workspace_id: builder.workspace_id.clone().or_else(|| environment.get(WORKSPACE).map(str::to_owned)),
-        connection: Connection {
-            request_timeout: builder.request_timeout.unwrap_or(Duration::from_secs(10)),
-            proxy: builder.proxy.clone(),
-            root_certificates: builder.root_certificates.clone(),
-        },
+        connection: builder.connection(None),
     })
 }
 
-#[cfg(feature = "rest")]
-fn check_url(url: &str, setting: &'static str, http_hosts: &[String]) -> Result<(), InitError> {
+pub(super) fn check_key(key: &str) -> Result<(), InitError> {
+    let legal = !key.is_empty() && key.bytes().all(|byte| (0x21..0x7f).contains(&byte));
+    if legal { Ok(()) } else { Err(InitError::IllegalKey) }
+}
+
+impl Builder {
+    /// Where Tracium is, and the setting that says so.
+    pub(super) fn tracium_url<'a>(&'a self, environment: &'a Environment) -> Option<(&'a str, &'static str)> {
+        let by_code = self.base_url.as_deref().map(|url| (url, "`base_url`"));
+        by_code.or_else(|| Some((environment.get(URL)?, URL)))
+    }
+
+    /// How the backend is reached; the environment may have a time limit.
+    pub(super) fn connection(&self, timeout: Option<Duration>) -> Connection {
+        Connection {
+            request_timeout: self.request_timeout.or(timeout).unwrap_or(Duration::from_secs(10)),
+            proxy: self.proxy.clone(),
+            root_certificates: self.root_certificates.clone(),
+        }
+    }
+}
+
+#[cfg(feature = "client")]
+pub(super) fn check_url(url: &str, setting: &'static str, http_hosts: &[String]) -> Result<(), InitError> {
     let invalid = |reason: &str| InitError::InvalidUrl { setting, reason: reason.to_owned() };
     let url = reqwest::Url::parse(url).map_err(|error| invalid(&error.to_string()))?;
     if !url.username().is_empty() || url.password().is_some() {
@@ -179,12 +208,14 @@ fn check_url(url: &str, setting: &'static str, http_hosts: &[String]) -> Result<
     }
 }
 
-#[cfg(not(feature = "rest"))]
-fn check_url(_: &str, _: &'static str, _: &[String]) -> Result<(), InitError> {
-    Err(InitError::NotBuiltIn { exporter: "rest" })
+/// Without a client nothing is sent: each exporter that needs one has said so before.
+#[cfg(not(feature = "client"))]
+#[allow(clippy::unnecessary_wraps)] // As with one.
+pub(super) fn check_url(_: &str, _: &'static str, _: &[String]) -> Result<(), InitError> {
+    Ok(())
 }
 
-#[cfg(feature = "rest")]
+#[cfg(feature = "client")]
 fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
@@ -229,8 +260,8 @@ mod tests {
 
     #[test]
     fn a_contradiction_names_both_sides() {
-        let text = error(&[(KEY, "trc_1"), (OTLP, "http://localhost:4318")]);
-        assert!(text.contains(KEY) && text.contains(OTLP), "{text}");
+        let text = error(&[(KEY, "trc_1"), (otlp::ENDPOINT, "http://localhost:4318")]);
+        assert!(text.contains(KEY) && text.contains(otlp::ENDPOINT), "{text}");
     }
 
     #[test]
@@ -265,6 +296,20 @@ mod tests {
     fn http_to_a_host_that_is_allowed_by_name_is_taken() {
         let builder = builder().api_key("trc_1").base_url("http://inner").allow_http_host("inner");
         resolve(&builder, &Environment::default()).unwrap();
+        with(&[(KEY, "trc_1"), (URL, "http://inner"), (HTTP_HOSTS, "outer, inner")]).unwrap();
+    }
+
+    #[cfg(feature = "otlp")]
+    #[test]
+    fn an_otlp_endpoint_selects_otlp_and_a_chosen_otlp_takes_the_key_along() {
+        for variable in [otlp::ENDPOINT, otlp::TRACES_ENDPOINT] {
+            let target = with(&[(variable, "https://otel.example.com")]).unwrap().target;
+            assert!(matches!(target, Some(Target::Otlp(target)) if target.headers.is_empty()));
+        }
+        let chosen = [(KEY, "trc_1"), (EXPORTER, "otlp"), (otlp::ENDPOINT, "https://otel.example.com")];
+        assert!(matches!(with(&chosen).unwrap().target, Some(Target::Otlp(target)) if target.headers.len() == 1));
+        let insecure = error(&[(otlp::ENDPOINT, "http://collector:4318")]);
+        assert!(insecure.contains("collector") && insecure.contains("TRACIUM_ALLOW_HTTP_HOSTS"), "{insecure}");
     }
 
     #[test]

@@ -17,6 +17,7 @@
 //! | `token`, `grammar` | a scanner for JSON text |
 //! | `fit` | JSON into a byte limit |
 //! | `scrub` | error and panic texts |
+//! | `percent` | percent-encoded text |
 //! | `escape`, `edits` | strings: escaping, cutting, editing |
 
 mod edits;
@@ -27,6 +28,7 @@ mod fit;
 mod grammar;
 mod map_key;
 mod object;
+mod percent;
 mod scrub;
 mod secrets;
 mod sensitive;
@@ -44,6 +46,7 @@ use serde_core::Serialize;
 pub(crate) use self::escape::{write_string, write_u64};
 pub(crate) use self::fit::fit;
 pub(crate) use self::object::ObjectWriter;
+pub(crate) use self::percent::percent_decode;
 pub(crate) use self::scrub::scrub_text;
 pub(crate) use self::sensitive::is_sensitive;
 

@@ -27,7 +27,7 @@ impl Masked {
         match self.text(field, value.as_str()) {
             Cow::Owned(text) => Cow::Owned(valid(text)),
             Cow::Borrowed(text) if self.0.is_some() => Cow::Owned(valid(text.to_owned())),
-            unchanged => unchanged,
+            Cow::Borrowed(unchanged) => Cow::Borrowed(unchanged),
         }
     }
 }

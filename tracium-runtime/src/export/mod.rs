@@ -1,6 +1,6 @@
 //! Export: one background thread takes what was collected and hands it to an exporter.
 //!
-//! REST and console differ in encoding and delivery only, behind [`Exporter`].
+//! REST, OTLP and console differ in encoding and delivery only, behind [`Exporter`].
 
 mod account;
 #[cfg(feature = "console")]
@@ -11,9 +11,17 @@ mod http;
 mod item;
 #[cfg(feature = "client")]
 mod mask;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod pipeline;
 #[cfg(feature = "rest")]
 mod rest;
+#[cfg(all(test, feature = "client"))]
+#[allow(dead_code)]
+#[path = "../../../tests/support/server.rs"]
+mod server;
+#[cfg(feature = "client")]
+mod text;
 mod thread;
 mod usage;
 mod view;
@@ -60,7 +68,7 @@ pub(crate) trait Exporter: Send {
 }
 
 /// The exporter for `target`, made before the export thread starts so that what is wrong is said at once.
-#[cfg_attr(not(any(feature = "console", feature = "rest")), allow(clippy::needless_pass_by_value, unused_variables))]
+#[cfg_attr(not(any(feature = "console", feature = "client")), allow(clippy::needless_pass_by_value, unused_variables))]
 pub(crate) fn prepare(target: &Target, mask: Option<Mask>) -> Result<Box<dyn Exporter>, InitError> {
     match target {
         Target::Discard => Ok(Box::new(discard::Discard)),
@@ -72,5 +80,9 @@ pub(crate) fn prepare(target: &Target, mask: Option<Mask>) -> Result<Box<dyn Exp
         Target::Rest(endpoint) => Ok(Box::new(rest::Rest::new(endpoint, mask)?)),
         #[cfg(not(feature = "rest"))]
         Target::Rest(_) => Err(InitError::NotBuiltIn { exporter: "rest" }),
+        #[cfg(feature = "otlp")]
+        Target::Otlp(target) => Ok(Box::new(otlp::Otlp::new(target, mask)?)),
+        #[cfg(not(feature = "otlp"))]
+        Target::Otlp(_) => Err(InitError::NotBuiltIn { exporter: "otlp" }),
     }
 }

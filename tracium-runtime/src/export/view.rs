@@ -54,6 +54,11 @@ impl<'a> View<'a> {
         self.details.and_then(|details| details.error.as_ref())
     }
 
+    /// Whether anything was recorded beside the bare span.
+    pub(crate) fn has_details(self) -> bool {
+        self.details.is_some()
+    }
+
     pub(crate) fn input(self) -> Option<&'a Json> {
         self.details.and_then(|details| details.input.as_ref())
     }
@@ -72,6 +77,10 @@ impl<'a> View<'a> {
 
     pub(crate) fn metadata(self) -> &'a [(Box<str>, Json)] {
         self.details.map_or(&[], |details| &details.metadata)
+    }
+
+    pub(crate) fn has_metadata(self, key: &str) -> bool {
+        self.metadata().iter().any(|(known, _)| **known == *key)
     }
 
     /// The constant tags, then those that were added.

@@ -1,6 +1,7 @@
 //! The injective encoding of tenant ids in header values.
 
 use super::TenantError;
+use crate::content::percent_decode;
 
 /// Percent-encodes `%`, edge spaces and everything that is not printable ASCII.
 pub(super) fn to_header(id: &str) -> String {
@@ -22,20 +23,7 @@ pub(super) fn to_header(id: &str) -> String {
 
 /// The inverse of [`to_header`]; a `%` that starts no byte is an error, since guessing could merge tenants.
 pub(super) fn from_header(value: &str) -> Result<String, TenantError> {
-    let mut out = Vec::with_capacity(value.len());
-    let mut bytes = value.bytes();
-    while let Some(byte) = bytes.next() {
-        if byte == b'%' {
-            let digit = |b: Option<u8>| b.and_then(|b| char::from(b).to_digit(16));
-            match (digit(bytes.next()), digit(bytes.next())) {
-                (Some(high), Some(low)) => out.push((high << 4 | low) as u8),
-                _ => return Err(TenantError::Malformed),
-            }
-        } else {
-            out.push(byte);
-        }
-    }
-    String::from_utf8(out).map_err(|_| TenantError::Malformed)
+    percent_decode(value).ok_or(TenantError::Malformed)
 }
 
 #[cfg(test)]

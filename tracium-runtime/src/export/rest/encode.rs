@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 
 use super::super::mask::Masked;
+use super::super::text::{cut, unique_tags};
 use super::super::{SpanItem, SpanRecord, TraceItem, View};
 use super::lane::Lane;
-use super::text::{agent_name, cut, write_rfc3339};
+use super::text::{agent_name, write_rfc3339};
 use crate::clock::Timestamp;
 use crate::config::Mask;
 use crate::content::{Json, fit, write_string, write_u64};
@@ -15,7 +16,6 @@ use crate::{SpanId, TenantId, TraceId};
 
 /// What input and output may have, as JSON.
 const CONTENT_BYTES: usize = 100_000;
-const MOST_TAGS: usize = 100;
 
 /// The spans of one request: from the lane's front, still open ones, and the root.
 #[derive(Debug)]
@@ -281,15 +281,6 @@ fn tags(body: &mut Object<'_>, trace: &TraceCore) {
     if !tags.is_empty() {
         body.texts("tags", &tags);
     }
-}
-
-/// At most 100 tags of 128 characters, without repeats in another case.
-fn unique_tags<'a>(tags: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let mut seen = std::collections::HashSet::new();
-    tags.map(|tag| cut(tag, 128))
-        .filter(|tag| !tag.is_empty() && seen.insert(tag.to_lowercase()))
-        .take(MOST_TAGS)
-        .collect()
 }
 
 /// A JSON object on its way into a buffer.

@@ -26,11 +26,10 @@ use tokio::task::JoinSet;
 use self::answer::{Call, Past, Verdict, judge};
 use self::client::{Client, Reply};
 use self::lane::{Lane, State};
-use super::http::Gate;
+use super::http::{Gate, warn_of_loss};
 use super::{Account, Exporter, SpanItem, SpanRecord, TraceItem, Tracked};
 use crate::collect::ledger::DropReason;
 use crate::config::{Endpoint, InitError, Mask};
-use crate::notice::Minute;
 
 /// Requests under way at once, of different traces.
 const IN_FLIGHT: usize = 32;
@@ -160,13 +159,6 @@ impl Rest {
         if let Some(due) = self.lanes.remove(&key).and_then(|lane| lane.due) {
             self.due.remove(&(due, key));
         }
-    }
-}
-
-fn warn_of_loss(reason: DropReason, what: &str) {
-    static TURN: Minute = Minute::new();
-    if TURN.is_due() {
-        tracing::warn!(target: "tracium", %reason, "spans were lost: {what}");
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use super::tests::server::{Response, Server, accept};
+use super::super::server::{Response, Server, accept};
 use super::tests::{Export, of, scripted, trace};
 use crate::collect::ledger::DropReason;
 use crate::collect::{Budget, Sink, install_thread};

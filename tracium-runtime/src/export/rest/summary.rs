@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
+use super::super::text::cut;
 use super::super::{SpanItem, View};
-use super::text::cut;
 use crate::trace::TraceCore;
 
 /// More steps than this are one agent's loop, not a summary.

@@ -1,14 +1,10 @@
 //! Faults of a backend, and what becomes of the spans: against a server on loopback, with the accounting at the end.
 
-#[allow(dead_code)]
-#[path = "../../../../tests/support/server.rs"]
-pub(super) mod server;
-
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use self::server::{Request, Response, Server, accept};
+use super::super::server::{Request, Response, Server, accept};
 use super::Rest;
 use crate::collect::ledger::DropReason;
 use crate::collect::policy::Policy;

@@ -1,0 +1,145 @@
+//! The spans of one request: while they are collected, and sealed.
+
+use std::io::{Read as _, Write as _};
+use std::time::Instant;
+
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+
+use super::super::account::Receipt;
+use super::names;
+use super::wire::{Read, len_tag, put_bytes, put_message, put_text, put_varint, read_fields, varint_len};
+
+/// The most spans of one request.
+const MOST_SPANS: usize = 8_192;
+/// The most bytes of one request, before compression and but for its last span: a tenth of what the collectors take.
+const MOST_BYTES: usize = 2 << 20;
+
+/// `ScopeSpans.spans`.
+pub(super) const SPAN: u8 = len_tag(2);
+
+/// Spans that wait for company, encoded already.
+#[derive(Debug)]
+pub(super) struct Open {
+    pub(super) spans: Vec<u8>,
+    pub(super) receipts: Vec<Receipt>,
+    /// When the first of them came.
+    pub(super) since: Instant,
+}
+
+impl Open {
+    pub(super) fn new(spans: Vec<u8>) -> Self {
+        Self { spans, receipts: Vec::new(), since: Instant::now() }
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.receipts.len() >= MOST_SPANS || self.spans.len() >= MOST_BYTES
+    }
+}
+
+/// A request, ready to be sent as often as it takes.
+#[derive(Debug)]
+pub(super) struct Batch {
+    pub(super) body: Vec<u8>,
+    /// Of its spans, in their order.
+    pub(super) receipts: Vec<Receipt>,
+    /// Failures so far.
+    pub(super) attempts: u32,
+    /// Of them, those that are not borne without end.
+    pub(super) strikes: u32,
+    /// Not before, after a failure.
+    pub(super) not_before: Option<Instant>,
+}
+
+/// What is around the spans of every request: `ExportTraceServiceRequest` of one `ResourceSpans` of one `ScopeSpans`.
+#[derive(Debug)]
+pub(super) struct Envelope {
+    /// `ResourceSpans.resource`.
+    resource: Vec<u8>,
+    /// `ScopeSpans.scope` and `.schema_url`.
+    scope: Vec<u8>,
+    gzip: bool,
+}
+
+impl Envelope {
+    pub(super) fn new(resource: &[(String, String)], gzip: bool) -> Self {
+        let mut attributes = Vec::new();
+        put_message(&mut attributes, len_tag(1), |out| {
+            for (key, value) in resource {
+                put_text(out, len_tag(1), key, value);
+            }
+        });
+        let mut scope = Vec::new();
+        put_message(&mut scope, len_tag(1), |out| {
+            put_bytes(out, len_tag(1), names::SCOPE.as_bytes());
+            put_bytes(out, len_tag(2), env!("CARGO_PKG_VERSION").as_bytes());
+        });
+        put_bytes(&mut scope, len_tag(3), names::SCHEMA_URL.as_bytes());
+        Self { resource: attributes, scope, gzip }
+    }
+
+    pub(super) fn seal(&self, spans: &[u8], receipts: Vec<Receipt>) -> Batch {
+        let inner = self.scope.len() + spans.len();
+        let outer = self.resource.len() + 1 + varint_len(inner) + inner;
+        let mut head = Vec::with_capacity(self.resource.len() + self.scope.len() + 32);
+        head.push(len_tag(1));
+        put_varint(&mut head, outer as u64);
+        head.extend_from_slice(&self.resource);
+        head.push(len_tag(2));
+        put_varint(&mut head, inner as u64);
+        head.extend_from_slice(&self.scope);
+        let body = if self.gzip { compress(&head, spans) } else { [&head, spans].concat() };
+        Batch { body, receipts, attempts: 0, strikes: 0, not_before: None }
+    }
+
+    /// The same spans in two requests; `None` where there is but one.
+    pub(super) fn split(&self, batch: &Batch) -> Option<[Batch; 2]> {
+        let body = if self.gzip { decompress(&batch.body)? } else { batch.body.clone() };
+        let spans = spans_of(&body)?;
+        let half = spans.len() / 2;
+        if half == 0 || spans.len() != batch.receipts.len() {
+            return None;
+        }
+        let (first, second) = spans.split_at(half);
+        let (ours, theirs) = batch.receipts.split_at(half);
+        let seal = |spans: &[&[u8]], receipts: &[Receipt]| {
+            let mut encoded = Vec::with_capacity(body.len() / 2 + 64);
+            spans.iter().for_each(|span| put_bytes(&mut encoded, SPAN, span));
+            self.seal(&encoded, receipts.to_vec())
+        };
+        Some([seal(first, ours), seal(second, theirs)])
+    }
+}
+
+/// The spans in a request that [`Envelope::seal`] made.
+fn spans_of(body: &[u8]) -> Option<Vec<&[u8]>> {
+    fn field(message: &[u8], number: u64) -> Option<Vec<&[u8]>> {
+        let fields = read_fields(message)?;
+        let bytes = fields.into_iter().filter_map(|(field, value)| match value {
+            Read::Bytes(bytes) if field == number => Some(bytes),
+            _ => None,
+        });
+        Some(bytes.collect())
+    }
+    let resource_spans = *field(body, 1)?.first()?;
+    let scope_spans = *field(resource_spans, 2)?.first()?;
+    field(scope_spans, 2)
+}
+
+/// Level 1: spans repeat themselves so much that more effort gains little.
+fn compress(head: &[u8], spans: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(spans.len() / 4 + 256), Compression::fast());
+    // Writing into memory does not fail.
+    let _ = encoder.write_all(head);
+    let _ = encoder.write_all(spans);
+    let mut body = encoder.finish().unwrap_or_default();
+    body.shrink_to_fit();
+    body
+}
+
+fn decompress(body: &[u8]) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    GzDecoder::new(body).read_to_end(&mut out).ok()?;
+    Some(out)
+}

@@ -1,0 +1,153 @@
+//! One backend: what waits for it, and how it answers.
+
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+
+use super::super::Account;
+use super::super::account::Receipt;
+use super::super::http::{Client, Gate, Reply, secret_header, warn_of_loss};
+use super::answer::{Verdict, judge};
+use super::batch::{Batch, Envelope};
+use crate::collect::ledger::DropReason;
+use crate::config::{InitError, OtlpTarget};
+use crate::content::scrub_text;
+
+/// Requests under way at once.
+const IN_FLIGHT: usize = 8;
+
+pub(super) struct Destination {
+    client: Client,
+    url: String,
+    gate: Gate,
+    /// Sealed, and not under way.
+    waiting: VecDeque<Batch>,
+    flying: usize,
+}
+
+impl Destination {
+    pub(super) fn new(target: &OtlpTarget) -> Result<Self, InitError> {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
+        if target.gzip {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        for (name, value) in &target.headers {
+            let illegal = || InitError::InvalidHeader { setting: "a header", name: name.clone() };
+            let header = HeaderName::from_bytes(name.as_bytes()).map_err(|_| illegal())?;
+            headers.insert(header, secret_header(value).ok_or_else(illegal)?);
+        }
+        Ok(Self {
+            client: Client::new(&target.connection, headers)?,
+            url: target.url.clone(),
+            gate: Gate::default(),
+            waiting: VecDeque::new(),
+            flying: 0,
+        })
+    }
+
+    pub(super) fn push(&mut self, batch: Batch) {
+        self.waiting.push_back(batch);
+    }
+
+    /// The next request that may leave now, and the future that sends it.
+    pub(super) fn next(
+        &mut self,
+        now: Instant,
+        account: &Account,
+    ) -> Option<(Batch, impl Future<Output = Reply> + Send + use<>)> {
+        if self.flying >= self.gate.width(now, IN_FLIGHT) {
+            return None;
+        }
+        let at = self.waiting.iter().position(|batch| batch.not_before.is_none_or(|at| at <= now))?;
+        let batch = self.waiting.remove(at)?;
+        self.flying += 1;
+        account.collector.ledger.requests.fetch_add(1, Ordering::Relaxed);
+        // Kept here as well: it may have to be sent again.
+        let sent = self.client.post(&self.url, HeaderMap::new(), batch.body.clone());
+        Some((batch, sent))
+    }
+
+    /// When [`Self::next`] should be asked again, if no answer comes before.
+    pub(super) fn next_due(&self, now: Instant) -> Option<Instant> {
+        let first = self.waiting.iter().map(|batch| batch.not_before.unwrap_or(now)).min()?;
+        let due = self.gate.not_before(first);
+        (self.flying < self.gate.width(due.max(now), IN_FLIGHT)).then_some(due)
+    }
+
+    /// Settles `batch` by its answer; `None` is a request whose task ended without one.
+    pub(super) fn answered(
+        &mut self,
+        mut batch: Batch,
+        reply: Option<&Reply>,
+        envelope: &Envelope,
+        account: &mut Account,
+    ) {
+        self.flying -= 1;
+        let Some(reply) = reply else {
+            self.waiting.push_front(batch);
+            return;
+        };
+        let verdict = judge(reply, batch.strikes);
+        // An answer that says yes or no to what was sent comes from a backend that is there.
+        if !matches!(verdict, Verdict::Again { backend_down: true, .. }) {
+            self.gate.open();
+        }
+        if !matches!(verdict, Verdict::Delivered { .. }) {
+            account.collector.ledger.note_error(&describe(reply));
+        }
+        match verdict {
+            Verdict::Delivered { rejected, why } => delivered(&batch, rejected, &why, account),
+            Verdict::Again { after, backend_down, strike } => {
+                batch.attempts += 1;
+                batch.strikes += u32::from(strike);
+                let pause = self.gate.pause(batch.attempts, after, backend_down);
+                batch.not_before = Some(Instant::now() + pause);
+                self.waiting.push_front(batch);
+            }
+            Verdict::Split => match envelope.split(&batch) {
+                Some(halves) => halves.into_iter().rev().for_each(|half| self.waiting.push_front(half)),
+                None => lost(&batch.receipts, DropReason::TooLarge, &describe(reply), account),
+            },
+            Verdict::Drop(reason) => lost(&batch.receipts, reason, &describe(reply), account),
+        }
+    }
+
+    /// Lets go of everything that waits.
+    pub(super) fn take_waiting(&mut self) -> Vec<Receipt> {
+        self.flying = 0;
+        self.waiting.drain(..).flat_map(|batch| batch.receipts).collect()
+    }
+}
+
+/// A partial success is final: what it rejects is counted, and none of it is sent again.
+fn delivered(batch: &Batch, rejected: u64, why: &str, account: &mut Account) {
+    let rejected = usize::try_from(rejected).unwrap_or(usize::MAX).min(batch.receipts.len());
+    let (refused, taken) = batch.receipts.split_at(rejected);
+    account.acknowledge_all(taken.iter().copied());
+    if rejected > 0 || !why.is_empty() {
+        let text = format!("OTLP: {rejected} of {} spans rejected: {}", batch.receipts.len(), scrub_text(why, 500));
+        account.collector.ledger.note_error(&text);
+        lost(refused, DropReason::Rejected, &text, account);
+    }
+}
+
+fn lost(receipts: &[Receipt], reason: DropReason, what: &str, account: &mut Account) {
+    if !receipts.is_empty() {
+        warn_of_loss(reason, what);
+    }
+    account.drop_all(receipts.iter().copied(), reason);
+}
+
+/// For people, without anything that was sent.
+fn describe(reply: &Reply) -> String {
+    match reply {
+        Reply::Answer(answer) if (200..300).contains(&answer.status) => {
+            format!("OTLP: status {}, and no answer of OTLP", answer.status)
+        }
+        Reply::Answer(answer) => format!("OTLP: status {}", answer.status),
+        Reply::Nothing(why) => format!("OTLP: {why}"),
+    }
+}
