@@ -64,11 +64,12 @@ pub(crate) fn serve(name: &str) -> Result<(), String> {
                     nanos: took.as_nanos() as u64,
                     allocations,
                     emitted: of_round,
-                    lost: lost - lost_before,
+                    // A peer may still deliver what counted as lost.
+                    lost: lost.saturating_sub(lost_before),
                     resident: memory::resident(),
                     settling_nanos,
                 };
-                lost_before = lost;
+                lost_before = lost.max(lost_before);
                 round.to_line()
             }
         };

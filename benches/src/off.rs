@@ -14,6 +14,34 @@ fn plain(i: u64) {
     black_box(i);
 }
 
+/// A function that calls others, as those that get annotated do: what it keeps over a call, it keeps either way.
+#[inline(never)]
+fn plain_caller(i: u64) {
+    plain(i);
+    plain(black_box(i) + 1);
+}
+
+#[tracium::span(kind = "tool")]
+#[inline(never)]
+fn ours_caller(i: u64) {
+    plain(i);
+    plain(black_box(i) + 1);
+}
+
+#[fastrace::trace(name = "caller")]
+#[inline(never)]
+fn fastrace_caller(i: u64) {
+    plain(i);
+    plain(black_box(i) + 1);
+}
+
+#[tracing::instrument(level = "info", skip_all)]
+#[inline(never)]
+fn tracing_caller(i: u64) {
+    plain(i);
+    plain(black_box(i) + 1);
+}
+
 #[allow(clippy::unused_async)] // As the annotated ones are.
 async fn plain_async(i: u64) {
     black_box(i);
@@ -47,6 +75,13 @@ fn counted_loop(times: u64, function: impl Fn(u64)) {
         function(black_box(i));
     }
 }
+
+const CALLERS: [Way; 4] = [
+    ("plain-caller", |times| counted_loop(times, plain_caller)),
+    ("tracium-caller", |times| counted_loop(times, ours_caller)),
+    ("fastrace-caller", |times| counted_loop(times, fastrace_caller)),
+    ("tracing-caller", |times| counted_loop(times, tracing_caller)),
+];
 
 /// A way to call something, by name.
 type Way = (&'static str, fn(u64));
@@ -97,7 +132,11 @@ pub(crate) fn run_counted(which: &str, calls: usize) -> Result<(), String> {
         counted_loop(1, |_| drop(ran(&*peer)));
         return Ok(());
     }
-    let way = SYNC.iter().find(|(name, _)| *name == which).ok_or_else(|| format!("no call is named {which:?}"))?;
+    let way = SYNC
+        .iter()
+        .chain(&CALLERS)
+        .find(|(name, _)| *name == which)
+        .ok_or_else(|| format!("no call is named {which:?}"))?;
     (way.1)(calls as u64);
     Ok(())
 }
@@ -161,10 +200,17 @@ fn count(plan: Plan, table: &mut Table, findings: &mut Findings) {
     };
     let over = |which: &str| instructions(which, CALLS).map_or(f64::NAN, |count| count - bare);
     let ours = over("tracium");
-    let goal = findings.goal("attribute when off, instructions", ours, 5.0, "at most 5");
+    let goal = findings.goal("attribute on a leaf when off, instructions", ours, 5.0, "at most 5");
     let (fastrace, tracing) = if plan.quick { (f64::NAN, f64::NAN) } else { (over("fastrace"), over("tracing")) };
-    let label = "off: sync span, instructions".to_owned();
+    let label = "off: sync span on a leaf without a frame, instructions".to_owned();
     table.row(vec![label, figure(ours), figure(fastrace), figure(tracing), goal]);
+    if let Some(bare) = instructions("plain-caller", CALLS) {
+        let over = |which: &str| instructions(which, CALLS).map_or(f64::NAN, |count| count - bare);
+        let [ours, fastrace, tracing] = ["tracium-caller", "fastrace-caller", "tracing-caller"].map(over);
+        let goal = findings.goal("attribute on a caller when off, instructions", ours, 5.0, "at most 5");
+        let label = "off: sync span on a function that calls others, instructions".to_owned();
+        table.row(vec![label, figure(ours), figure(fastrace), figure(tracing), goal]);
+    }
     if plan.quick {
         return;
     }

@@ -17,6 +17,7 @@ use crate::trace::TraceCore;
 #[derive(Debug, Default)]
 pub(crate) struct Reader {
     cursors: HashMap<usize, Cursor>,
+    full: Vec<&'static Segment>,
     /// Ends of roots that were found too late for their sweep.
     late: Vec<(u64, End)>,
 }
@@ -78,15 +79,17 @@ impl Reader {
         for thread in collector.threads() {
             // Before its segments are looked at: what it wrote before its end is in them.
             let ended = thread.has_ended();
-            let (full, current) = {
+            let (mut full, current) = {
                 let mut shared = thread.lock();
-                let mut full = std::mem::take(&mut shared.full);
+                let mut full = std::mem::take(&mut self.full);
+                // The thread keeps the room of its list.
+                full.append(&mut shared.full);
                 if ended {
                     full.extend(shared.current.take());
                 }
                 (full, shared.current)
             };
-            for segment in full {
+            for segment in full.drain(..) {
                 let mut cursor = match self.cursors.remove(&key(thread)) {
                     Some(cursor) if std::ptr::eq(cursor.segment, segment) => cursor,
                     _ => Cursor::new(segment),
@@ -97,6 +100,7 @@ impl Reader {
                 collector.budget.give_back(segment.admitted() - segment.len(), 0);
                 collector.recycle(segment);
             }
+            self.full = full;
             if let Some(segment) = current {
                 self.cursors.entry(key(thread)).or_insert_with(|| Cursor::new(segment)).read(&mut take);
             }

@@ -70,7 +70,7 @@ mod installed {
     /// Makes `collector` the process's; false where there is one.
     pub(crate) fn install_global(collector: &'static Collector) -> bool {
         let first = COLLECTOR.set(collector).is_ok();
-        crate::context::end_quiet();
+        crate::trace::end_quiet();
         ANY.store(true, Ordering::Release);
         first
     }

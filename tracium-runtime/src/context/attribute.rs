@@ -63,9 +63,7 @@ impl Begin for PlainSpan {
 
     /// Outside any scope there is no trace to open it in.
     fn begin(self) -> Begun {
-        if !slot::is_quiet() {
-            notice::orphan_span(self.0.function);
-        }
+        orphan(self.0);
         Begun(None)
     }
 }
@@ -179,7 +177,7 @@ pub(super) const PANICKING: usize = 1 << (usize::BITS - 1);
 /// Where nothing collects and no scope is open, it comes to one comparison.
 #[inline(always)]
 pub fn enter_span(meta: &'static SpanMeta) -> SpanGuard {
-    SpanGuard(if slot::is_quiet() { 0 } else { open_level(meta) })
+    SpanGuard(if slot::is_quiet(meta) { 0 } else { open_level(meta) })
 }
 
 #[inline(never)]
@@ -191,6 +189,12 @@ pub(super) fn open_level(meta: &'static SpanMeta) -> usize {
     }
 }
 
+/// Notes a span outside any trace. Where nothing collects there is nobody to note it for, nor need the span ask again.
+pub(super) fn orphan(meta: &'static SpanMeta) {
+    meta.register();
+    notice::orphan_span(meta.function);
+}
+
 #[cold]
 #[inline(never)]
 fn open_any_level(meta: &'static SpanMeta) -> usize {
@@ -199,7 +203,7 @@ fn open_any_level(meta: &'static SpanMeta) -> usize {
         None => (0, None),
     });
     if opened.is_none() {
-        notice::orphan_span(meta.function);
+        orphan(meta);
     }
     if level > 0 && std::thread::panicking() { level | PANICKING } else { level }
 }

@@ -28,8 +28,6 @@ pub use self::scoped::{Scoped, scoped, scoped_span};
 pub use self::tasks::{spawn, spawn_blocking, spawn_local};
 
 pub use self::open::{SpanOptions, TraceOptions};
-#[cfg(feature = "collect")]
-pub(crate) use self::slot::end_quiet;
 use crate::collect::{Sink, current_sink};
 use crate::tenant::{IntoTenant, TenantError, TenantId};
 

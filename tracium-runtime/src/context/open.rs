@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::sync::Arc;
 
+use super::attribute::orphan;
 use super::{Context, Scope, SpanRef, current, slot};
 use crate::collect::{Sink, current_sink};
 use crate::content::{self, Limits};
@@ -235,15 +236,15 @@ fn sink_of(context: &Context) -> Option<Sink> {
 /// Opens a span in the innermost scope. Outside any trace there is nothing to open it in.
 #[inline]
 pub(crate) fn open_span(meta: &'static SpanMeta) {
-    if !slot::is_quiet() && current(|scope| scope?.open_span(meta, None)).is_none() {
-        notice::orphan_span(meta.function);
+    if !slot::is_quiet(meta) && current(|scope| scope?.open_span(meta, None)).is_none() {
+        orphan(meta);
     }
 }
 
 /// [`open_span`], with what is known at run time.
 pub(crate) fn open_span_with(meta: &'static SpanMeta, details: Option<Box<SpanDetails>>) {
     if current(|scope| scope?.open_span(meta, details)).is_none() {
-        notice::orphan_span(meta.function);
+        orphan(meta);
     }
 }
 

@@ -2,41 +2,26 @@
 
 use std::cell::Cell;
 use std::mem::ManuallyDrop;
-#[cfg(feature = "collect")]
-use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::Scope;
+use crate::trace::SpanMeta;
 
-const NONE: u8 = 0;
+const NONE: u8 = SpanMeta::QUIET;
 const SOME: u8 = 2;
 
 thread_local! {
     // Only ever holds the innermost scope; the ones around it lie in the guards that put it here, and take it out again.
     // Without a destructor: reaching it needs no look at whether it is there.
     static SLOT: Cell<Option<ManuallyDrop<Box<Scope>>>> = const { Cell::new(None) };
-    // Whether there is one: to be told apart from `QUIET` with one comparison.
+    // Whether there is one.
     static MARK: Cell<u8> = const { Cell::new(NONE) };
 }
 
-/// The mark of threads on which a span has nothing to do, not even to be counted as one outside any trace: `NONE` until
-/// something collects, then no thread's.
-#[cfg(feature = "collect")]
-static QUIET: AtomicU8 = AtomicU8::new(NONE);
-
-/// From now on, spans outside any trace are noted.
-#[cfg(feature = "collect")]
-pub(crate) fn end_quiet() {
-    QUIET.store(1, Ordering::Relaxed);
-}
-
-/// Whether a span that opens here changes nothing and is noted by nobody.
-#[inline]
-pub(crate) fn is_quiet() -> bool {
-    #[cfg(feature = "collect")]
-    let quiet = QUIET.load(Ordering::Relaxed);
-    #[cfg(not(feature = "collect"))]
-    let quiet = NONE;
-    MARK.get() == quiet
+/// Whether a span that opens here changes nothing and is noted by nobody: no scope is open on this thread, and nothing
+/// collects anywhere. One comparison, of two bytes that the code which asks knows the addresses of.
+#[inline(always)]
+pub(crate) fn is_quiet(meta: &'static SpanMeta) -> bool {
+    MARK.get() == meta.quiet()
 }
 
 /// Whether any scope is open here.

@@ -1,6 +1,6 @@
 //! What is known of an annotated function while compiling, in statics of its own.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 /// Where a function stands: two attributes of the same place are attributes of the same function.
@@ -29,9 +29,26 @@ pub struct SpanMeta {
     pub(crate) tags: &'static [&'static str],
     /// Its place among all that were used, from 1; 0 before that. A record names its constant part by it.
     index: AtomicU32,
+    /// [`QUIET`](Self::QUIET) once it is known that nothing collects: on threads without a scope the span need not look.
+    quiet: AtomicU8,
 }
 
-static USED: RwLock<Vec<&'static SpanMeta>> = RwLock::new(Vec::new());
+static USED: RwLock<Used> = RwLock::new(Used { metas: Vec::new(), collects: false });
+
+/// The constant parts that were used so far.
+struct Used {
+    metas: Vec<&'static SpanMeta>,
+    /// Something collects: none of them is quiet any more.
+    collects: bool,
+}
+
+/// From now on, spans outside any trace are noted.
+#[cfg(feature = "collect")]
+pub(crate) fn end_quiet() {
+    let mut used = USED.write().unwrap_or_else(PoisonError::into_inner);
+    used.collects = true;
+    used.metas.iter().for_each(|meta| meta.quiet.store(SpanMeta::LOUD, Ordering::Relaxed));
+}
 
 impl SpanMeta {
     #[inline(always)]
@@ -42,30 +59,52 @@ impl SpanMeta {
         }
     }
 
+    /// The mark of threads without a scope.
+    pub(crate) const QUIET: u8 = 0;
+    /// No thread's mark.
+    const LOUD: u8 = 1;
+
+    /// What a thread's mark is compared with.
+    #[inline(always)]
+    pub(crate) fn quiet(&'static self) -> u8 {
+        self.quiet.load(Ordering::Relaxed)
+    }
+
     #[cold]
-    fn register(&'static self) -> u32 {
+    pub(crate) fn register(&'static self) -> u32 {
         let mut used = USED.write().unwrap_or_else(PoisonError::into_inner);
         // Another thread may have been first.
         let index = match self.index.load(Ordering::Relaxed) {
             0 => {
-                used.push(self);
-                u32::try_from(used.len()).unwrap_or(u32::MAX)
+                used.metas.push(self);
+                u32::try_from(used.metas.len()).unwrap_or(u32::MAX)
             }
             index => index,
         };
         self.index.store(index, Ordering::Relaxed);
+        if !used.collects {
+            self.quiet.store(Self::QUIET, Ordering::Relaxed);
+        }
         index
     }
 
     /// The constant part at `index`.
     #[cfg(feature = "collect")]
     pub(crate) fn at(index: u32) -> Option<&'static Self> {
-        USED.read().unwrap_or_else(PoisonError::into_inner).get(index.checked_sub(1)? as usize).copied()
+        USED.read().unwrap_or_else(PoisonError::into_inner).metas.get(index.checked_sub(1)? as usize).copied()
     }
 
     /// A span of `kind`, named `name`, of the function `function`.
     pub const fn new(kind: &'static str, name: &'static str, function: &'static str) -> Self {
-        Self { kind, name, function, model: None, tags: &[], index: AtomicU32::new(0) }
+        Self {
+            kind,
+            name,
+            function,
+            model: None,
+            tags: &[],
+            index: AtomicU32::new(0),
+            quiet: AtomicU8::new(Self::LOUD),
+        }
     }
 
     /// The model that is asked.

@@ -11,6 +11,8 @@ mod usage;
 pub use self::builder::{OwnedSpan, SpanBuilder, TraceBuilder, start_span, start_trace};
 pub(crate) use self::core::{Opening, Relation, RootPlace, TraceCore, TraceSpec};
 pub use self::handle::{SpanHandle, TraceHandle, current_span, current_trace};
+#[cfg(feature = "collect")]
+pub(crate) use self::meta::end_quiet;
 pub use self::meta::{Place, SpanMeta, TenantMeta, TraceMeta};
 pub(crate) use self::record::{Beginning, OpenSpan, Status, TenantMark};
 pub use self::usage::TokenUsage;
