@@ -8,6 +8,7 @@
 mod alloc;
 mod child;
 mod delivery;
+mod encoders;
 mod growth;
 mod limit;
 mod memory;
@@ -29,7 +30,7 @@ use crate::sides::Plan;
 static ALLOCATOR: alloc::Counting = alloc::Counting;
 
 const USAGE: &str = "usage: tracium-benches report [--quick] [section ..]
-sections: off, spans, allocations, contention, extras, growth, burst, rate, sizes; all of them without";
+sections: off, spans, allocations, contention, extras, growth, encoders, burst, rate, sizes; all of them without";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -58,9 +59,9 @@ fn run(words: &[&str]) -> Result<bool, String> {
         ["serve", peer] => child::serve(peer)?,
         ["counted", which, calls] => off::run_counted(which, number(calls)?)?,
         ["sink"] => sink::serve()?,
-        ["burst-rest", url, threads, traces] => delivery::burst_ours(url, number(threads)?, number(traces)?)?,
+        ["burst", by, url, threads, traces] => delivery::burst_ours(by, url, number(threads)?, number(traces)?)?,
         ["burst-peer", peer, threads, traces] => delivery::burst_peer(peer, number(threads)?, number(traces)?)?,
-        ["deliver-rest", url, traces] => delivery::deliver(url, number(traces)?)?,
+        ["deliver", by, url, traces] => delivery::deliver(by, url, number(traces)?)?,
         _ => return Err(USAGE.to_owned()),
     }
     Ok(true)

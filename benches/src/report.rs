@@ -4,9 +4,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::sides::Plan;
 use crate::table::Findings;
-use crate::{delivery, growth, off, sizes, spans};
+use crate::{delivery, encoders, growth, off, sizes, spans};
 
-const SECTIONS: [&str; 9] = ["off", "spans", "allocations", "contention", "extras", "growth", "burst", "rate", "sizes"];
+const SECTIONS: [&str; 10] =
+    ["off", "spans", "allocations", "contention", "extras", "growth", "encoders", "burst", "rate", "sizes"];
 
 pub(crate) fn are_sections(names: &[&str]) -> bool {
     names.iter().all(|name| SECTIONS.contains(name))
@@ -37,8 +38,12 @@ pub(crate) fn report(plan: Plan, sections: &[&str]) -> Result<bool, String> {
             }
         }
     }
-    let others: [(&str, Section); 3] =
-        [("growth", growth::report), ("burst", delivery::burst), ("rate", delivery::rate)];
+    let others: [(&str, Section); 4] = [
+        ("growth", growth::report),
+        ("encoders", encoders::report),
+        ("burst", delivery::burst),
+        ("rate", delivery::rate),
+    ];
     for (name, section) in others {
         if wanted(name) {
             let done = section(plan, &mut findings);

@@ -8,12 +8,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
+use flate2::read::GzDecoder;
+
 use crate::memory;
 use crate::sides::Side;
 
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 11\r\n\r\n{\"ok\":true}";
 
-/// In every span that is sent, once.
+/// To OTLP: nothing to say is success.
+const ANSWER_OTLP: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\ncontent-length: 0\r\n\r\n";
+
+/// In every span that is sent by REST, once.
 const OF_A_SPAN: &[u8] = b"\"span_type\"";
 
 #[derive(Debug, Default)]
@@ -96,17 +101,23 @@ fn connection(mut stream: TcpStream, counts: &Counts) -> std::io::Result<()> {
                 read => filled += read,
             }
         }
-        count(&buffer[..head], &buffer[body..end], counts);
-        stream.write_all(ANSWER)?;
+        let is_otlp = count(&buffer[..head], &buffer[body..end], counts);
+        stream.write_all(if is_otlp { ANSWER_OTLP } else { ANSWER })?;
         buffer.copy_within(end..filled, 0);
         filled -= end;
     }
 }
 
-fn count(head: &[u8], body: &[u8], counts: &Counts) {
+/// Counts a request; whether it is one of OTLP.
+fn count(head: &[u8], body: &[u8], counts: &Counts) -> bool {
     let line = head.split(|&byte| byte == b'\r').next().unwrap_or_default();
     let path = line.split(|&byte| byte == b' ').nth(1).unwrap_or_default();
-    if path.ends_with(b"/traces") {
+    let is_otlp = path.ends_with(b"/v1/traces");
+    if is_otlp {
+        if counts.looks.load(Ordering::Acquire) {
+            counts.spans.fetch_add(otlp_spans(body), Ordering::Relaxed);
+        }
+    } else if path.ends_with(b"/traces") {
         counts.creates.fetch_add(1, Ordering::Relaxed);
     } else if !path.ends_with(b"/spans") {
         counts.ends.fetch_add(1, Ordering::Relaxed);
@@ -119,6 +130,51 @@ fn count(head: &[u8], body: &[u8], counts: &Counts) {
     }
     counts.bytes.fetch_add((head.len() + 4 + body.len()) as u64, Ordering::Relaxed);
     counts.requests.fetch_add(1, Ordering::Release);
+    is_otlp
+}
+
+/// The spans in a compressed request: `resource_spans` (1), `scope_spans` (2), `spans` (2), all the way down.
+fn otlp_spans(body: &[u8]) -> u64 {
+    let mut message = Vec::new();
+    if GzDecoder::new(body).read_to_end(&mut message).is_err() {
+        return 0;
+    }
+    let resource_spans = fields(&message, 1);
+    let scope_spans = resource_spans.into_iter().flat_map(|message| fields(message, 2));
+    scope_spans.map(|message| fields(message, 2).len() as u64).sum()
+}
+
+/// The submessages of that number; what is no message is skipped.
+fn fields(mut message: &[u8], number: u64) -> Vec<&[u8]> {
+    let mut found = Vec::new();
+    while let Some(tag) = varint(&mut message) {
+        let length = match tag & 7 {
+            0 => varint(&mut message).map(|_| 0),
+            1 => Some(8),
+            2 => varint(&mut message),
+            5 => Some(4),
+            _ => None,
+        };
+        let Some((field, rest)) = length.and_then(|length| message.split_at_checked(length as usize)) else { break };
+        if tag == number << 3 | 2 {
+            found.push(field);
+        }
+        message = rest;
+    }
+    found
+}
+
+fn varint(message: &mut &[u8]) -> Option<u64> {
+    let mut value = 0;
+    for shift in (0..64).step_by(7) {
+        let (&byte, rest) = message.split_first()?;
+        *message = rest;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return Some(value);
+        }
+    }
+    None
 }
 
 /// Where `needle` is, by its first byte: neither of ours repeats it much.
@@ -187,6 +243,18 @@ mod tests {
             [3, 1, 2, 1],
             "a sink that counts wrongly would find losses that are none"
         );
+    }
+
+    #[test]
+    fn spans_of_otlp_are_counted_through_compression() {
+        // Two resources' spans; in the first two scopes with two spans and one, in the second none.
+        let scope = |spans: usize| [&[0x12, (spans * 2) as u8][..], &[0x12, 0].repeat(spans)].concat();
+        let resource = |scopes: &[u8]| [&[0x0a, scopes.len() as u8][..], scopes].concat();
+        let message = [resource(&[scope(2), scope(1)].concat()), resource(&[])].concat();
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(&message).unwrap();
+        assert_eq!(otlp_spans(&encoder.finish().unwrap()), 3);
+        assert_eq!(otlp_spans(b"no gzip"), 0);
     }
 
     #[test]

@@ -3,9 +3,10 @@
 //! On `x86_64` machines whose kernel itself keeps time by the processor's time-stamp counter, that counter is read
 //! (8.6 ns where `Instant::now` takes 18.8 ns, and a span needs two); everywhere else it is `Instant`. Neither jumps with the wall clock.
 
+use std::cell::Cell;
 use std::num::NonZeroU64;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A moment, in ticks of this process's clock.
@@ -19,7 +20,6 @@ struct Clock {
     start_ticks: u64,
     /// Nanoseconds since the Unix epoch at `start`, by the wall clock as it stood then.
     start_unix: u64,
-    scale: Mutex<Scale>,
 }
 
 /// How ticks become time: measured anew now and then, since the two run apart by a few parts in a million.
@@ -29,13 +29,19 @@ struct Scale {
     /// Nanoseconds since the clock's start at `ticks`.
     nanos: u64,
     nanos_per_tick: f64,
-    measured: Instant,
+    /// The last tick that it is good for.
+    until: u64,
 }
 
 /// How long a measured scale is good for.
-const FRESH: Duration = Duration::from_secs(1);
+const FRESH: f64 = 1e9;
 /// The shortest time that a scale is measured over: the two clocks are read within some 50 ns of each other.
 const BASELINE: Duration = Duration::from_millis(2);
+
+thread_local! {
+    // Of the thread that asks, which is mostly the exporter's, twice a span: neither a lock nor a look at another clock.
+    static SCALE: Cell<Option<Scale>> = const { Cell::new(None) };
+}
 
 /// The clock was started, and ticks are the processor's: all that a span needs to know of it.
 static COUNTS: AtomicBool = AtomicBool::new(false);
@@ -47,14 +53,7 @@ fn clock() -> &'static Clock {
         let counter = counter::is_reliable();
         COUNTS.store(counter, Ordering::Relaxed);
         let start_ticks = if counter { counter::read() } else { 0 };
-        let scale = Scale { ticks: start_ticks, nanos: 0, nanos_per_tick: 0.0, measured: start };
-        Clock {
-            counter,
-            start,
-            start_ticks,
-            start_unix: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, nanos),
-            scale: Mutex::new(scale),
-        }
+        Clock { counter, start, start_ticks, start_unix: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, nanos) }
     })
 }
 
@@ -63,21 +62,30 @@ fn nanos(duration: Duration) -> u64 {
 }
 
 impl Clock {
-    fn scale(&self) -> Scale {
-        let mut scale = self.scale.lock().unwrap_or_else(PoisonError::into_inner);
-        if scale.nanos_per_tick == 0.0 || scale.measured.elapsed() > FRESH {
-            while self.start.elapsed() < BASELINE {
-                std::thread::yield_now();
-            }
-            let ticks = counter::read();
-            let measured = Instant::now();
-            let elapsed = nanos(measured - self.start);
-            let passed = ticks.wrapping_sub(self.start_ticks).max(1);
-            #[allow(clippy::cast_precision_loss)] // Days of ticks are exact to a nanosecond or so.
-            let nanos_per_tick = elapsed as f64 / passed as f64;
-            *scale = Scale { ticks, nanos: elapsed, nanos_per_tick, measured };
+    /// A scale that is good for `ticks`.
+    #[inline]
+    fn scale(&self, ticks: u64) -> Scale {
+        match SCALE.get() {
+            Some(scale) if ticks <= scale.until => scale,
+            _ => self.measure(),
         }
-        *scale
+    }
+
+    #[cold]
+    fn measure(&self) -> Scale {
+        while self.start.elapsed() < BASELINE {
+            std::thread::yield_now();
+        }
+        let ticks = counter::read();
+        let nanos = nanos(self.start.elapsed());
+        let passed = ticks.wrapping_sub(self.start_ticks).max(1);
+        #[allow(clippy::cast_precision_loss)] // Days of ticks are exact to a nanosecond or so.
+        let nanos_per_tick = nanos as f64 / passed as f64;
+        #[allow(clippy::cast_sign_loss)]
+        let until = ticks.saturating_add((FRESH / nanos_per_tick) as u64);
+        let scale = Scale { ticks, nanos, nanos_per_tick, until };
+        SCALE.set(Some(scale));
+        scale
     }
 
     /// Nanoseconds since the clock's start.
@@ -85,7 +93,7 @@ impl Clock {
         if !self.counter {
             return ticks;
         }
-        let scale = self.scale();
+        let scale = self.scale(ticks);
         #[allow(clippy::cast_precision_loss, clippy::cast_sign_loss)]
         let apart = |ticks: u64| (ticks as f64 * scale.nanos_per_tick) as u64;
         match ticks.checked_sub(scale.ticks) {

@@ -5,6 +5,8 @@ pub use crate::context::{
     enter_span, run, scoped, scoped_span,
 };
 use crate::context::{Context, capture, open};
+#[cfg(any(feature = "rest", feature = "otlp"))]
+pub use crate::export::throughput;
 pub use crate::probe::*;
 use crate::tenant::{ResolveTenant, TenantError, TenantId};
 pub use crate::trace::{Place, SpanMeta, TenantMeta, TraceMeta};

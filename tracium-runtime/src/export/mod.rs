@@ -23,6 +23,8 @@ mod server;
 #[cfg(feature = "client")]
 mod text;
 mod thread;
+#[cfg(any(feature = "rest", feature = "otlp"))]
+pub mod throughput;
 mod usage;
 mod view;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, NoProxy, Proxy, Response, Url};
+use reqwest::{Body, Certificate, NoProxy, Proxy, Response, Url};
 
 use super::retry_after::retry_after;
 use crate::config::{Connection, InitError};
@@ -84,12 +84,7 @@ impl Client {
     }
 
     /// Posts `body`; the future waits for the whole answer.
-    pub(crate) fn post(
-        &self,
-        url: &str,
-        headers: HeaderMap,
-        body: Vec<u8>,
-    ) -> impl Future<Output = Reply> + Send + use<> {
+    pub(crate) fn post(&self, url: &str, headers: HeaderMap, body: Body) -> impl Future<Output = Reply> + Send + use<> {
         let url = Url::parse(url);
         let http = self.http.clone();
         async move {

@@ -1,9 +1,13 @@
 //! What exporters that speak HTTP share: one client, its limits, and how fast to go on after a failure.
 
+#[cfg(feature = "rest")]
+mod body;
 mod client;
 mod gate;
 mod retry_after;
 
+#[cfg(feature = "rest")]
+pub(super) use self::body::Bodies;
 pub(super) use self::client::{Answer, Client, Content, Reply, secret_header};
 pub(super) use self::gate::Gate;
 use crate::collect::ledger::DropReason;

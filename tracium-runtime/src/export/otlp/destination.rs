@@ -66,7 +66,7 @@ impl Destination {
         self.flying += 1;
         account.collector.ledger.requests.fetch_add(1, Ordering::Relaxed);
         // Kept here as well: it may have to be sent again.
-        let sent = self.client.post(&self.url, HeaderMap::new(), batch.body.clone());
+        let sent = self.client.post(&self.url, HeaderMap::new(), batch.body.clone().into());
         Some((batch, sent))
     }
 

@@ -85,6 +85,22 @@ impl Otlp {
     }
 }
 
+/// For the benches: encodes the spans of one request, again and again.
+pub(super) fn encode_again(trace: &Arc<Tracked>, spans: Vec<SpanItem>) -> Box<dyn FnMut() -> usize> {
+    let mut encoder = Encoder::new(None);
+    let trace = Arc::clone(trace);
+    let tenant = trace.tenant();
+    let mut out = Vec::new();
+    Box::new(move || {
+        out.clear();
+        for span in &spans {
+            let view = View::new(&trace, &span.record, span.details.as_deref());
+            encoder.span(&mut out, view, tenant.as_ref(), false);
+        }
+        out.len()
+    })
+}
+
 impl Exporter for Otlp {
     fn trace_started(&mut self, _: &Arc<Tracked>) {}
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 
 use super::super::http::{self, Content, secret_header};
@@ -15,7 +16,7 @@ pub(super) struct Request {
     /// Behind the base URL.
     pub(super) path: String,
     pub(super) tenant: Option<TenantId>,
-    pub(super) body: Vec<u8>,
+    pub(super) body: Bytes,
 }
 
 /// What came back.
@@ -97,7 +98,7 @@ impl Client {
         {
             headers.insert(HeaderName::from_static("x-tenant-id"), value);
         }
-        let sent = self.http.post(&format!("{}{}", self.base, request.path), headers, request.body);
+        let sent = self.http.post(&format!("{}{}", self.base, request.path), headers, request.body.into());
         async move { Reply::of(sent.await) }
     }
 }

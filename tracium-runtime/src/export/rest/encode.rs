@@ -77,9 +77,8 @@ impl Encoder {
                 }))
     }
 
-    pub(super) fn create(&self, trace: &TraceCore) -> Vec<u8> {
-        let mut out = Vec::with_capacity(256);
-        let mut body = Object::new(&mut out);
+    pub(super) fn create(&self, out: &mut Vec<u8>, trace: &TraceCore) {
+        let mut body = Object::new(out);
         body.text("agent_name", &agent_name(trace.agent()));
         body.some_text("model_id", trace.model().as_deref().map(|model| cut(model, 256)));
         tags(&mut body, trace);
@@ -88,11 +87,9 @@ impl Encoder {
         body.some_text("version", trace.version().map(|version| cut(version, 128)));
         body.some_text("tenant_id", trace.tenant().as_ref().map(crate::TenantId::as_str));
         body.end();
-        out
     }
 
-    pub(super) fn spans(&self, lane: &Lane, which: &Spans<'_>) -> Vec<u8> {
-        let mut out = Vec::with_capacity(64 + which.ended * 384);
+    pub(super) fn spans(&self, out: &mut Vec<u8>, lane: &Lane, which: &Spans<'_>) {
         // The same for all that name none: found once, behind the trace's lock.
         let (model, tenant) = (lane.trace.model(), lane.trace.tenant());
         let common = Common { lane, model: model.as_deref(), tenant: tenant.as_ref() };
@@ -106,19 +103,18 @@ impl Encoder {
         if which.root
             && let Some(end) = &lane.end
         {
-            separate(&mut out);
-            self.span(&mut out, &common, &end.root, end.details.as_deref());
+            separate(out);
+            self.span(out, &common, &end.root, end.details.as_deref());
         }
         for SpanItem { record, details, .. } in lane.spans.iter().take(which.ended) {
-            separate(&mut out);
-            self.span(&mut out, &common, record, details.as_deref());
+            separate(out);
+            self.span(out, &common, record, details.as_deref());
         }
         for record in which.open {
-            separate(&mut out);
-            self.span(&mut out, &common, record, None);
+            separate(out);
+            self.span(out, &common, record, None);
         }
         out.extend_from_slice(b"]}");
-        out
     }
 
     fn span(&self, out: &mut Vec<u8>, common: &Common<'_>, record: &SpanRecord, details: Option<&SpanDetails>) {
@@ -216,10 +212,9 @@ impl Encoder {
     }
 
     /// The call that ends the trace, and its body.
-    pub(super) fn end(&self, lane: &Lane, end: &TraceItem) -> (&'static str, Vec<u8>) {
+    pub(super) fn end(&self, out: &mut Vec<u8>, lane: &Lane, end: &TraceItem) -> &'static str {
         let view = View::new(&lane.trace, &end.root, end.details.as_deref());
-        let mut out = Vec::with_capacity(256);
-        let mut body = Object::new(&mut out);
+        let mut body = Object::new(out);
         let call = if let Some(error) = view.error() {
             body.text("error", &self.error(error));
             "fail"
@@ -249,7 +244,7 @@ impl Encoder {
             body.raw("llm_steps", &String::from_utf8(steps).unwrap_or_else(|_| "[]".to_owned()));
         }
         body.end();
-        (call, out)
+        call
     }
 
     fn error(&self, error: &Error) -> String {

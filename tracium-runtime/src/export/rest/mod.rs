@@ -26,6 +26,7 @@ use tokio::task::JoinSet;
 use self::answer::{Call, Past, Verdict, judge};
 use self::client::{Client, Reply};
 use self::lane::{Lane, State};
+use super::http::Bodies;
 use super::http::{Gate, warn_of_loss};
 use super::{Account, Exporter, SpanItem, SpanRecord, TraceItem, Tracked};
 use crate::collect::ledger::DropReason;
@@ -39,6 +40,7 @@ type Key = usize;
 pub(crate) struct Rest {
     client: Client,
     encoder: encode::Encoder,
+    bodies: Bodies,
     lanes: HashMap<Key, Lane>,
     /// Lanes with something to send, by when. A lane is in it once at most, and not while a request of it is under way.
     due: BTreeSet<(Instant, Key)>,
@@ -54,6 +56,7 @@ impl Rest {
         Ok(Self {
             client: Client::new(endpoint)?,
             encoder: encode::Encoder::new(endpoint.workspace_id.clone(), mask),
+            bodies: Bodies::default(),
             lanes: HashMap::new(),
             due: BTreeSet::new(),
             flying: JoinSet::new(),
@@ -89,7 +92,7 @@ impl Rest {
     fn send(&mut self, key: Key, account: &mut Account) {
         let Some(lane) = self.lanes.get_mut(&key) else { return };
         lane.due = None;
-        let Some(request) = step::next(lane, &self.encoder) else {
+        let Some(request) = step::next(lane, &self.encoder, &self.bodies) else {
             self.settle(key, account);
             return;
         };
@@ -160,6 +163,20 @@ impl Rest {
             self.due.remove(&(due, key));
         }
     }
+}
+
+/// For the benches: encodes the spans of one request, again and again.
+pub(super) fn encode_again(trace: &Arc<Tracked>, spans: &mut Vec<SpanItem>) -> Box<dyn FnMut() -> usize> {
+    let mut lane = Lane::new(Arc::clone(trace));
+    let ended = spans.len();
+    lane.append(spans);
+    let encoder = encode::Encoder::new(None, None);
+    let mut out = Vec::new();
+    Box::new(move || {
+        out.clear();
+        encoder.spans(&mut out, &lane, &encode::Spans { ended, open: &[], root: false });
+        out.len()
+    })
 }
 
 impl Exporter for Rest {

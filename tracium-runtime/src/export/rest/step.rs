@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::super::http::Bodies;
 use super::super::{Account, SpanRecord};
 use super::answer::Call;
 use super::client::Request;
@@ -13,12 +14,12 @@ use crate::trace::TenantMark;
 use crate::trace::details::SpanDetails;
 
 /// The next request of the lane; `None` where there is nothing to send.
-pub(super) fn next(lane: &mut Lane, encoder: &Encoder) -> Option<Request> {
+pub(super) fn next(lane: &mut Lane, encoder: &Encoder, bodies: &Bodies) -> Option<Request> {
     if lane.gone.is_some() {
         return None;
     }
     if !lane.created {
-        return create(lane, encoder);
+        return create(lane, encoder, bodies);
     }
     let path = |lane: &Lane, call: &str| format!("/agents/traces/{}/{call}", path_segment(&lane.path_id));
     let wants_root = encoder.wants_root(lane);
@@ -48,16 +49,18 @@ pub(super) fn next(lane: &mut Lane, encoder: &Encoder) -> Option<Request> {
         lane.root_flies = root && count == lane.spans.len() && of_trace && (count == 0 || !lane.root_alone);
         lane.open = rest;
         lane.sent = count;
-        let body = encoder.spans(lane, &Spans { ended: count, open: &open, root: lane.root_flies });
+        let mut body = bodies.take();
+        encoder.spans(&mut body, lane, &Spans { ended: count, open: &open, root: lane.root_flies });
         let call = if count > 0 || lane.root_flies { Call::Spans } else { Call::Announce };
-        return Some(Request { call, path: path(lane, "spans"), tenant, body });
+        return Some(Request { call, path: path(lane, "spans"), tenant, body: bodies.lend(body) });
     }
     let end = lane.end.as_ref()?;
-    let (call, body) = encoder.end(lane, end);
-    Some(Request { call: Call::End, path: path(lane, call), tenant: lane.trace.tenant(), body })
+    let mut body = bodies.take();
+    let call = encoder.end(&mut body, lane, end);
+    Some(Request { call: Call::End, path: path(lane, call), tenant: lane.trace.tenant(), body: bodies.lend(body) })
 }
 
-fn create(lane: &mut Lane, encoder: &Encoder) -> Option<Request> {
+fn create(lane: &mut Lane, encoder: &Encoder, bodies: &Bodies) -> Option<Request> {
     let tenant = {
         let mut state = lane.trace.state();
         if lane.trace.is_discarded() {
@@ -68,8 +71,9 @@ fn create(lane: &mut Lane, encoder: &Encoder) -> Option<Request> {
         state.announced = true;
         state.tenant.clone()
     };
-    let body = encoder.create(&lane.trace);
-    Some(Request { call: Call::Create, path: "/agents/traces".to_owned(), tenant, body })
+    let mut body = bodies.take();
+    encoder.create(&mut body, &lane.trace);
+    Some(Request { call: Call::Create, path: "/agents/traces".to_owned(), tenant, body: bodies.lend(body) })
 }
 
 /// What was sent has arrived.
