@@ -8,6 +8,7 @@ use crate::table::{Findings, Table, figure, thousands};
 /// Plain spans a second, of one core.
 const GOAL: f64 = 2_000_000.0;
 
+#[allow(clippy::unnecessary_wraps)] // As every section is.
 pub(crate) fn report(plan: Plan, findings: &mut Findings) -> Result<(), String> {
     let header = ["plain spans of a tenant", "spans/s, median (most)", "ns/span", "bytes/span", "MB/s", "goal"];
     let mut table = Table::new("Encoders, one core, 100 spans a request", &header);

@@ -198,14 +198,11 @@ impl IdSource {
 }
 
 /// A map by ids of ours, which are spread already or follow each other: nobody else chooses them.
-#[cfg(feature = "collect")]
 pub(crate) type IdMap<K, V> = std::collections::HashMap<K, V, std::hash::BuildHasherDefault<IdHasher>>;
 
-#[cfg(feature = "collect")]
 #[derive(Default)]
 pub(crate) struct IdHasher(u64);
 
-#[cfg(feature = "collect")]
 impl std::hash::Hasher for IdHasher {
     fn write(&mut self, bytes: &[u8]) {
         for byte in bytes {

@@ -46,7 +46,7 @@ impl Collector {
     }
 
     pub(super) fn register(&self) -> &'static ThreadBuffer {
-        let buffer = lock(&self.buffers).pop().unwrap_or_else(|| Box::leak(Box::new(ThreadBuffer::NEW)));
+        let buffer = lock(&self.buffers).pop().unwrap_or_else(|| Box::leak(Box::new(ThreadBuffer::new())));
         lock(&self.threads).push(buffer);
         buffer
     }

@@ -97,25 +97,27 @@ pub(crate) struct Segment {
 }
 
 impl Segment {
-    pub(crate) const NEW: Self = Self {
-        len: AtomicUsize::new(0),
-        admitted: AtomicUsize::new(0),
-        first: AtomicU64::new(0),
-        slots: [const {
-            Slot {
-                trace: AtomicU64::new(0),
-                parent: AtomicU64::new(0),
-                started: AtomicU64::new(0),
-                ended: AtomicU64::new(0),
-                rest: AtomicU64::new(0),
-            }
-        }; RECORDS],
-    };
+    pub(crate) const fn new() -> Self {
+        Self {
+            len: AtomicUsize::new(0),
+            admitted: AtomicUsize::new(0),
+            first: AtomicU64::new(0),
+            slots: [const {
+                Slot {
+                    trace: AtomicU64::new(0),
+                    parent: AtomicU64::new(0),
+                    started: AtomicU64::new(0),
+                    ended: AtomicU64::new(0),
+                    rest: AtomicU64::new(0),
+                }
+            }; RECORDS],
+        }
+    }
 
     /// A block of segments: as large as what the allocator gives back to the system as one, since a burst takes thousands.
     pub(crate) fn block() -> &'static [Self] {
         const BLOCK: usize = 16;
-        Box::leak((0..BLOCK).map(|_| Self::NEW).collect())
+        Box::leak((0..BLOCK).map(|_| Self::new()).collect())
     }
 
     /// Makes the segment the writer's that takes it, with the places from `first`.

@@ -44,17 +44,19 @@ impl Shared {
 }
 
 impl ThreadBuffer {
-    pub(crate) const NEW: Self = Self {
-        shared: Mutex::new(Shared {
-            current: None,
-            full: Vec::new(),
-            starts: Vec::new(),
-            ends: Vec::new(),
-            root_ends: Vec::new(),
-        }),
-        emitted: AtomicU64::new(0),
-        ended: AtomicBool::new(false),
-    };
+    pub(crate) const fn new() -> Self {
+        Self {
+            shared: Mutex::new(Shared {
+                current: None,
+                full: Vec::new(),
+                starts: Vec::new(),
+                ends: Vec::new(),
+                root_ends: Vec::new(),
+            }),
+            emitted: AtomicU64::new(0),
+            ended: AtomicBool::new(false),
+        }
+    }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
@@ -119,8 +121,8 @@ pub(crate) struct Writer {
 
 /// No segment's serial number, and no ticket's.
 const NOWHERE: u64 = u64::MAX;
-static NO_SEGMENT: Segment = Segment::NEW;
-static NO_BUFFER: ThreadBuffer = ThreadBuffer::NEW;
+static NO_SEGMENT: Segment = Segment::new();
+static NO_BUFFER: ThreadBuffer = ThreadBuffer::new();
 
 /// Hands over what its thread has, at the thread's end.
 struct Leave;

@@ -56,7 +56,7 @@ impl Level {
     /// What a plain span inside this one has, but for its id and place; this one is not among the deepest.
     #[inline(always)]
     pub(crate) fn plain_child(&self, plain: PlainBits) -> u64 {
-        (self.bits & DEPTH_MASK << DEPTH) + (1 << DEPTH) | plain.0
+        ((self.bits & (DEPTH_MASK << DEPTH)) + (1 << DEPTH)) | plain.0
     }
 
     #[inline(always)]

@@ -7,6 +7,7 @@ pub(crate) mod capture;
 pub(crate) mod level;
 pub(crate) mod open;
 mod payload;
+mod plain;
 mod scope;
 mod scoped;
 mod slot;

@@ -3,20 +3,12 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use super::level::{self, Level, PlainBits};
+use super::level::{Level, PlainBits};
 pub(crate) use super::slot::current;
 use super::{Context, open};
 use crate::SpanId;
-#[cfg(feature = "collect")]
-use crate::clock::Timestamp;
-#[cfg(feature = "collect")]
-use crate::collect::segment::{End, PackedSpan};
-#[cfg(feature = "collect")]
-use crate::collect::thread::Writer;
 use crate::config::default_tenant;
 use crate::tenant::{TenantError, TenantId};
-#[cfg(feature = "collect")]
-use crate::trace::Status;
 use crate::trace::details::{Error, SpanDetails};
 use crate::trace::{OpenSpan, Relation, SpanMeta, TenantMark, TraceCore};
 
@@ -34,17 +26,17 @@ pub(crate) struct SpanRef {
 #[derive(Debug)]
 pub(crate) struct Scope {
     /// What holds in the innermost level; but for the span's id and depth, which [`synced`](Self::synced) brings up to it.
-    context: Context,
+    pub(super) context: Context,
     /// Where the scope itself stands, and then the sync spans inside it, up to the innermost, `level`. They are written
     /// where they lie and left there to be used again: what is moved in pieces makes the processor wait for each.
-    levels: Vec<Level>,
-    level: usize,
+    pub(super) levels: Vec<Level>,
+    pub(super) level: usize,
     /// Spans that open here are plain ones, as long as the trace has been named this often: of the trace's tenant or of
     /// none, into the collector, which took the trace.
-    plain: u32,
-    plain_bits: PlainBits,
+    pub(super) plain: u32,
+    pub(super) plain_bits: PlainBits,
     /// A level failed, or changed the context: its end has more to do.
-    marked: bool,
+    pub(super) marked: bool,
     /// This scope opened its trace, and nothing has been done in it.
     fresh: bool,
     /// This scope is the first act of its trace.
@@ -234,51 +226,6 @@ impl Scope {
     pub(crate) fn take_first_act(&mut self) -> Option<&Arc<TraceCore>> {
         let first = std::mem::take(&mut self.first_act);
         self.context.span.as_ref().filter(|_| first).map(|span| &span.trace)
-    }
-
-    /// Begins a sync span's level, and opens its span, where both are as simple as can be: its number, to end it by.
-    #[inline(always)]
-    pub(crate) fn open_plain_level(&mut self, meta: &'static SpanMeta) -> Option<usize> {
-        #[cfg(feature = "collect")]
-        if let Some(SpanRef { trace, .. }) = &self.context.span
-            && let Some([top, next, ..]) = self.levels.get_mut(self.level..)
-            && let (Some(parent), Some(collector)) = (top.id, trace.sink.collector())
-            && trace.named() == self.plain
-        {
-            let bits = top.plain_child(self.plain_bits);
-            let place = Writer::write_if_ready(collector, || PackedSpan {
-                trace: trace.key,
-                parent,
-                started: Timestamp::now(),
-                rest: level::of_record(bits) | u64::from(meta.index()),
-            })?;
-            *next = Level::plain(place.id, place.ticket, bits);
-            self.level += 1;
-            return Some(self.level);
-        }
-        let _ = meta;
-        None
-    }
-
-    /// Ends a sync span's level, and its span, where both are as simple as can be; else false.
-    #[inline(always)]
-    pub(crate) fn close_plain_level(&mut self, number: usize) -> bool {
-        #[cfg(feature = "collect")]
-        if self.level == number
-            && !self.marked
-            && let Some(SpanRef { trace, .. }) = &self.context.span
-            && let Some(top) = self.levels.get(number)
-            && top.is_plain()
-            && !trace.has_records()
-            && let Some(collector) = trace.sink.collector()
-            && !collector.is_closed()
-            && Writer::end_in_place(top.ticket, End { at: Timestamp::now(), status: Status::Completed })
-        {
-            self.level -= 1;
-            return true;
-        }
-        let _ = number;
-        false
     }
 
     /// Opens a span in this scope; `None` outside any trace.

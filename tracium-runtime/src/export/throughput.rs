@@ -58,10 +58,10 @@ pub fn encode(encoding: Encoding, spans: usize, rounds: usize) -> Encoded {
             sweep: 1,
         }
     };
-    let mut items: Vec<SpanItem> = (0..spans).map(items).collect();
+    let items: Vec<SpanItem> = (0..spans).map(items).collect();
     let mut encode: Box<dyn FnMut() -> usize> = match encoding {
         #[cfg(feature = "rest")]
-        Encoding::RestJson => super::rest::encode_again(&trace, &mut items),
+        Encoding::RestJson => super::rest::encode_again(&trace, items),
         #[cfg(feature = "otlp")]
         Encoding::OtlpProtobuf => super::otlp::encode_again(&trace, items),
     };

@@ -334,6 +334,7 @@ impl TraceCore {
     }
 
     /// Whether its spans go into the collector's buffers.
+    #[cfg_attr(not(feature = "collect"), allow(clippy::unused_self))]
     pub(crate) fn is_collected(&self) -> bool {
         #[cfg(feature = "collect")]
         return self.admitted && self.sink.collector().is_some();

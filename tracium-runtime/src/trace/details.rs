@@ -1,9 +1,8 @@
 //! What a body says of its span. Most spans have none of this, so it lives beside the trace, made on first use.
 
-use std::collections::HashMap;
-
 use crate::SpanId;
 use crate::content::Json;
+use crate::id::IdMap;
 use crate::tenant::TenantId;
 use crate::trace::TokenUsage;
 
@@ -59,7 +58,7 @@ pub(crate) struct TraceState {
     /// Made when something is recorded on the trace; most have nothing.
     details: Option<Box<TraceDetails>>,
     /// What was recorded on spans; most traces have no such one.
-    spans: Option<Box<HashMap<SpanId, Box<SpanDetails>>>>,
+    spans: Option<Box<IdMap<SpanId, Box<SpanDetails>>>>,
 }
 
 impl TraceState {

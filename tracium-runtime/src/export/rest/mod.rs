@@ -166,10 +166,10 @@ impl Rest {
 }
 
 /// For the benches: encodes the spans of one request, again and again.
-pub(super) fn encode_again(trace: &Arc<Tracked>, spans: &mut Vec<SpanItem>) -> Box<dyn FnMut() -> usize> {
+pub(super) fn encode_again(trace: &Arc<Tracked>, mut spans: Vec<SpanItem>) -> Box<dyn FnMut() -> usize> {
     let mut lane = Lane::new(Arc::clone(trace));
     let ended = spans.len();
-    lane.append(spans);
+    lane.append(&mut spans);
     let encoder = encode::Encoder::new(None, None);
     let mut out = Vec::new();
     Box::new(move || {
