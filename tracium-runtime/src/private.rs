@@ -2,7 +2,7 @@
 
 pub use crate::context::{
     Annotated, Attribute, Begin, Guard, InputCapture, PlainSpan, Scoped, SpanGuard, SpanOptions, TraceOptions, enter,
-    enter_span, run, scoped, scoped_span,
+    enter_span, run, run_span, scoped, scoped_span,
 };
 use crate::context::{Context, capture, open};
 #[cfg(any(feature = "rest", feature = "otlp"))]

@@ -87,9 +87,15 @@ pub(super) fn run(layer: &Layer, function: &Function, params: &[Param]) -> Optio
     let value = returns::erase(value);
     let body = &function.body.as_ref()?.tokens;
     let take_over = take_over(params, body, *span);
+    // A plain span is opened with its scope: most spans are like this, and it is most of what they cost.
+    let (run, opening) = if layer.is_plain {
+        (quote_spanned!(*span=> #krate::__private::run_span), None)
+    } else {
+        (quote_spanned!(*span=> #krate::__private::run), Some(opening))
+    };
     Some(quote_spanned! {*span=>
         #meta
-        #krate::__private::run(
+        #run(
             &#meta_name,
             move || -> #value {
                 #take_over

@@ -191,7 +191,7 @@ pub(super) fn open_level(meta: &'static SpanMeta) -> usize {
 
 /// Notes a span outside any trace. Where nothing collects there is nobody to note it for, nor need the span ask again.
 pub(super) fn orphan(meta: &'static SpanMeta) {
-    meta.register();
+    meta.index();
     notice::orphan_span(meta.function);
 }
 
@@ -236,6 +236,30 @@ fn end_any_level(guard: usize) {
             scope.pop_levels(guard & !PANICKING, failure);
         }
     });
+}
+
+/// Runs a sync function's body in a span with nothing but what is known while compiling, and shows its result to
+/// `observe` before the span ends.
+pub fn run_span<R>(meta: &'static SpanMeta, body: impl FnOnce() -> R, observe: impl FnOnce(&R)) -> R {
+    if slot::is_quiet(meta) {
+        return body();
+    }
+    let guard = open_level(meta);
+    if guard == 0 {
+        return body();
+    }
+    match catch_unwind(AssertUnwindSafe(body)) {
+        Ok(result) => {
+            show(&result, observe);
+            end_level(guard);
+            result
+        }
+        Err(payload) => {
+            let failure = Some(Box::new(panics::error(payload.as_ref())));
+            close_level(guard & !PANICKING, failure);
+            resume_unwind(payload)
+        }
+    }
 }
 
 /// Runs a sync function's body in a scope of its own, and shows its result to `observe` before the scope ends.

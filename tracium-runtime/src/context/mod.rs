@@ -18,7 +18,7 @@ pub mod thread;
 use std::fmt;
 
 pub use self::adapt::{ContextExt, InContext};
-pub use self::attribute::{Annotated, Attribute, Begin, Guard, PlainSpan, SpanGuard, enter, enter_span, run};
+pub use self::attribute::{Annotated, Attribute, Begin, Guard, PlainSpan, SpanGuard, enter, enter_span, run, run_span};
 pub(crate) use self::attribute::{Begun, run_begun};
 pub use self::block_on::block_on;
 pub use self::capture::InputCapture;

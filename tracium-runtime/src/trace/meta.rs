@@ -71,7 +71,7 @@ impl SpanMeta {
     }
 
     #[cold]
-    pub(crate) fn register(&'static self) -> u32 {
+    fn register(&'static self) -> u32 {
         let mut used = USED.write().unwrap_or_else(PoisonError::into_inner);
         // Another thread may have been first.
         let index = match self.index.load(Ordering::Relaxed) {
