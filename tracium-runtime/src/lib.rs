@@ -24,6 +24,8 @@ pub mod private;
 pub mod probe;
 #[cfg(feature = "collect")]
 mod stats;
+#[cfg(feature = "collect")]
+mod sync;
 mod tenant;
 #[cfg(feature = "collect")]
 pub mod testing;

@@ -1,6 +1,6 @@
 //! How much may lie in memory: records and bytes, counted where they enter and given back where they leave.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicUsize, Ordering};
 
 #[derive(Debug)]
 pub(crate) struct Budget {

@@ -1,7 +1,8 @@
 //! The collector: every thread's buffer, one budget, one ledger.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use crate::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
+use crate::sync::{Mutex, MutexGuard};
 
 use super::cores::Cores;
 use super::ledger::{DropReason, Ledger};
@@ -53,8 +54,8 @@ impl Collector {
 
     /// A segment to write into, where the budget has room for one; its serial number, and the place of its first record.
     pub(super) fn take_segment(&self) -> Option<(&'static Segment, u64, u64)> {
-        // From 1: 0 is no segment's.
-        static SERIAL: AtomicU64 = AtomicU64::new(1);
+        // From 1: 0 is no segment's. The process's, and std's in models, too: it tells apart, and orders nothing.
+        static SERIAL: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
         if self.is_closed() {
             return None;
         }

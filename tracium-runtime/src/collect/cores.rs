@@ -2,7 +2,8 @@
 //! the allocator is given back by another.
 
 use std::cell::RefCell;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
+use crate::sync::{Mutex, thread_local};
 
 use crate::trace::{Opening, RootPlace, TraceCore};
 

@@ -1,7 +1,7 @@
 //! The accounting: `emitted = acknowledged + dropped + queued`, each counted where it happens.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::SystemTime;
 
 /// Why something that was emitted did not arrive.

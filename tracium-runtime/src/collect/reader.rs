@@ -48,11 +48,15 @@ pub(crate) fn starts(collector: &Collector, starts: &mut Vec<Arc<TraceCore>>) {
 }
 
 impl Reader {
+    /// Whether it holds ends that are in nobody's buffer any more, for the next sweep.
+    pub(crate) fn has_late(&self) -> bool {
+        !self.late.is_empty()
+    }
+
     /// Takes the ends of traces, and of spans that ended away from their records, of every thread.
     pub(crate) fn ends(&mut self, collector: &Collector, ends: &mut Ends) {
         ends.traces.append(&mut self.late);
-        let threads = collector.threads();
-        for thread in &threads {
+        for thread in collector.threads() {
             let mut shared = thread.lock();
             ends.traces.append(&mut shared.root_ends);
             let (current, full) = (shared.current, shared.full.clone());
@@ -69,7 +73,8 @@ impl Reader {
                 }
             }
         }
-        for thread in &threads {
+        // All of them once more: those of a trace may have ended on a thread that has come since.
+        for thread in collector.threads() {
             ends.spans.append(&mut thread.lock().ends);
         }
     }

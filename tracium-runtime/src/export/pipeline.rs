@@ -380,6 +380,10 @@ impl Pipeline {
                 let report = self.report(waiter.sweep);
                 if waiter.stop {
                     stop = true;
+                    // What the reader holds is counted nowhere yet.
+                    while self.reader.has_late() {
+                        self.sweep();
+                    }
                     self.exporter.drop_all(DropReason::Shutdown, &mut self.account);
                     self.exporter.finish(&mut self.account);
                 }
@@ -389,3 +393,6 @@ impl Pipeline {
         stop
     }
 }
+
+#[cfg(all(test, tracium_loom))]
+mod models;
