@@ -22,6 +22,7 @@ mod panics;
 pub mod private;
 #[doc(hidden)]
 pub mod probe;
+mod propagation;
 #[cfg(feature = "collect")]
 mod stats;
 #[cfg(feature = "collect")]
@@ -40,6 +41,7 @@ pub use crate::context::{Context, ContextExt, InContext, block_on, current_tenan
 #[cfg(feature = "tokio")]
 pub use crate::context::{spawn, spawn_blocking, spawn_local};
 pub use crate::id::{SpanId, TraceId};
+pub use crate::propagation::{Extractor, Injector};
 #[cfg(feature = "collect")]
 pub use crate::stats::{FlushReport, Stats, TenantUsage, Usage, flush, flush_async, shutdown, stats, usage};
 pub use crate::tenant::{IntoTenant, ResolveTenant, TenantError, TenantId};

@@ -39,8 +39,23 @@ pub(crate) fn invalid_tenant(function: &'static str, error: &TenantError) {
     let _ = (function, error);
 }
 
+/// Counts a header that says nothing that can be read; the request goes on without it.
+pub(crate) fn malformed_header(name: &'static str) {
+    #[cfg(feature = "collect")]
+    {
+        counted::MALFORMED_HEADERS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        static TURN: counted::Minute = counted::Minute::new();
+        if TURN.is_due() {
+            // Without its value: anyone can have sent it.
+            tracing::warn!(target: "tracium", name, "a header is malformed and is ignored");
+        }
+    }
+    #[cfg(not(feature = "collect"))]
+    let _ = name;
+}
+
 #[cfg(feature = "collect")]
-pub(crate) use counted::{INVALID_TENANTS, Minute, ORPHANS};
+pub(crate) use counted::{INVALID_TENANTS, MALFORMED_HEADERS, Minute, ORPHANS};
 
 #[cfg(feature = "collect")]
 mod counted {
@@ -50,6 +65,7 @@ mod counted {
 
     pub(crate) static ORPHANS: AtomicU64 = AtomicU64::new(0);
     pub(crate) static INVALID_TENANTS: AtomicU64 = AtomicU64::new(0);
+    pub(crate) static MALFORMED_HEADERS: AtomicU64 = AtomicU64::new(0);
 
     /// Comes due once a minute.
     #[derive(Debug)]

@@ -43,6 +43,8 @@ pub struct Stats {
     pub orphan_spans: u64,
     /// Ids given as a tenant's that are none.
     pub invalid_tenants: u64,
+    /// Headers of other processes' contexts that were malformed, and ignored.
+    pub malformed_headers: u64,
     /// The last thing that went wrong, and when.
     pub last_error: Option<(SystemTime, String)>,
 }
@@ -78,6 +80,7 @@ impl Stats {
             requests: ledger.requests.load(Ordering::Relaxed),
             orphan_spans: 0,
             invalid_tenants: 0,
+            malformed_headers: 0,
             last_error: last_error.map(|(when, text)| (when, text.into())),
         }
     }
@@ -89,6 +92,7 @@ pub fn stats() -> Stats {
     Stats {
         orphan_spans: notice::ORPHANS.load(Ordering::Relaxed),
         invalid_tenants: notice::INVALID_TENANTS.load(Ordering::Relaxed),
+        malformed_headers: notice::MALFORMED_HEADERS.load(Ordering::Relaxed),
         ..stats
     }
 }

@@ -46,6 +46,7 @@ pub struct Builder {
     pub(super) otlp_endpoint: Option<String>,
     pub(super) otlp_headers: Vec<(String, String)>,
     pub(super) resource: Vec<(String, String)>,
+    tenant_hosts: Vec<String>,
     policy: Policy,
     default_tenant: Option<Result<Option<TenantId>, TenantError>>,
     max_records: Option<usize>,
@@ -122,6 +123,13 @@ impl Builder {
     /// Allows plain http to `host`, which is refused otherwise for all hosts but this machine.
     pub fn allow_http_host(mut self, host: impl Into<String>) -> Self {
         self.http_hosts.push(host.into());
+        self
+    }
+
+    /// Lets [`Context::inject_for_host`](crate::Context::inject_for_host) tell `host`, a name or address without port,
+    /// whose work a request is. Without, no host is told.
+    pub fn allow_tenant_host(mut self, host: impl Into<String>) -> Self {
+        self.tenant_hosts.push(host.into());
         self
     }
 
@@ -209,6 +217,7 @@ impl Builder {
             }
             panics::install_hook();
         }
+        crate::propagation::allow_hosts(self.tenant_hosts);
         if let Some(tenant) = default_tenant {
             let _ = DEFAULT_TENANT.set(tenant);
         }

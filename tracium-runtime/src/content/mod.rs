@@ -46,7 +46,7 @@ use serde_core::Serialize;
 pub(crate) use self::escape::{write_string, write_u64};
 pub(crate) use self::fit::fit;
 pub(crate) use self::object::ObjectWriter;
-pub(crate) use self::percent::percent_decode;
+pub(crate) use self::percent::{percent_decode, percent_encode};
 pub(crate) use self::scrub::scrub_text;
 pub(crate) use self::sensitive::is_sensitive;
 

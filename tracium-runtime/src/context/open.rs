@@ -189,6 +189,9 @@ pub(crate) fn trace_in(
         let relation = settled_relation(trace, tenant.as_ref());
         if !meta.new_trace && relation != Relation::Foreign {
             let open = span_of(context, trace, &meta.span, (*id, *depth), relation);
+            if trace.remote {
+                trace.note_agent(spec.as_ref().and_then(|spec| spec.agent.as_deref()).unwrap_or(meta.agent));
+            }
             if let Some(spec) = spec {
                 name_agent_span(trace, open.id, *spec);
             }

@@ -9,12 +9,12 @@ use serde_core::{Deserialize, Deserializer, Serialize, Serializer};
 use super::{Context, SpanRef};
 use crate::collect::current_sink;
 use crate::tenant::TenantId;
-use crate::trace::{Relation, TraceCore};
+use crate::trace::{Relation, Remote, TraceCore};
 use crate::{SpanId, TraceId};
 
 impl Serialize for Context {
     /// A map of what is there: `tenant`, `trace_id` (32 hex digits), `external_id`, `agent`, `span_id` (16 hex digits),
-    /// and `trace_tenant`, where the trace is another tenant's: spans under the context are none of that trace.
+    /// `sampled` where the trace is not, `trace_state`, and `trace_tenant`, where the trace is another tenant's: spans under the context are none of that trace.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         if let Some(tenant) = &self.tenant {
@@ -25,8 +25,16 @@ impl Serialize for Context {
             if let Some(id) = span.trace.external_id() {
                 map.serialize_entry("external_id", id)?;
             }
-            map.serialize_entry("agent", span.trace.agent())?;
+            if let Some(agent) = span.trace.known_agent() {
+                map.serialize_entry("agent", agent)?;
+            }
             map.serialize_entry("span_id", &span.id.to_string())?;
+            if !span.trace.is_sampled() {
+                map.serialize_entry("sampled", &false)?;
+            }
+            if let Some(state) = span.trace.trace_state() {
+                map.serialize_entry("trace_state", state)?;
+            }
             if span.trace.relation(self.tenant.as_ref()) == Relation::Foreign {
                 map.serialize_entry("trace_tenant", &span.trace.tenant())?;
             }
@@ -54,6 +62,7 @@ impl<'de> Visitor<'de> for Payload {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Context, A::Error> {
         let (mut tenant, mut trace_tenant): (Option<TenantId>, Option<TenantId>) = (None, None);
         let (mut trace, mut external, mut agent, mut span) = (None, None, None, None);
+        let (mut sampled, mut trace_state) = (None, None);
         while let Some(key) = map.next_key::<String>()? {
             match key.as_str() {
                 "tenant" => tenant = map.next_value()?,
@@ -62,6 +71,8 @@ impl<'de> Visitor<'de> for Payload {
                 "span_id" => span = id(&mut map, "span_id", SpanId::parse)?,
                 "external_id" => external = map.next_value::<Option<String>>()?,
                 "agent" => agent = map.next_value::<Option<String>>()?,
+                "sampled" => sampled = map.next_value::<Option<bool>>()?,
+                "trace_state" => trace_state = map.next_value::<Option<String>>()?,
                 // Written by a later version: what it adds must not stop an older one.
                 _ => {
                     map.next_value::<IgnoredAny>()?;
@@ -73,8 +84,16 @@ impl<'de> Visitor<'de> for Payload {
             && let Some(sink) = current_sink()
         {
             let text = |value: Option<String>| value.map(String::into_boxed_str);
-            let owner = trace_tenant.or_else(|| context.tenant.clone());
-            let trace = TraceCore::remote(trace, text(external), text(agent), owner, span, sink);
+            let trace = TraceCore::remote(Remote {
+                id: trace,
+                external_id: text(external),
+                agent: text(agent),
+                tenant: trace_tenant.or_else(|| context.tenant.clone()),
+                parent: span,
+                sampled: sampled.unwrap_or(true),
+                trace_state: text(trace_state),
+                sink,
+            });
             context.span = Some(SpanRef { trace, id: span, depth: 0 });
         }
         Ok(context)

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::details::{Error, SpanDetails, TraceDetails, TraceState};
-use super::{Beginning, OpenSpan, SpanMeta, TenantMark, TraceMeta};
+use super::{Beginning, OpenSpan, Remote, SpanMeta, TenantMark, TraceMeta, Upstream};
 use crate::clock::Timestamp;
 use crate::collect::{Sink, Ticket};
 use crate::content::{self, Json};
@@ -31,6 +31,8 @@ pub(crate) struct TraceSpec {
     pub(crate) name: Option<Box<str>>,
     pub(crate) trace_id: Option<Box<str>>,
     pub(crate) details: Option<Box<TraceDetails>>,
+    /// Of a trace that another process opened.
+    pub(crate) upstream: Option<Upstream>,
 }
 
 impl TraceSpec {
@@ -179,27 +181,27 @@ impl TraceCore {
     }
 
     /// The trace of a context that came from another process.
-    pub(crate) fn remote(
-        id: TraceId,
-        external_id: Option<Box<str>>,
-        agent: Option<Box<str>>,
-        tenant: Option<TenantId>,
-        parent: SpanId,
-        sink: Sink,
-    ) -> Arc<Self> {
+    pub(crate) fn remote(from: Remote) -> Arc<Self> {
         static REMOTE: TraceMeta = TraceMeta::new("remote", "remote");
-        let mut state = TraceState::new(tenant, None);
+        let mut state = TraceState::new(from.tenant, None);
         state.announced = true;
+        let upstream = Upstream { sampled: from.sampled, trace_state: from.trace_state, ..Upstream::default() };
+        let spec = TraceSpec {
+            agent: from.agent,
+            trace_id: from.external_id,
+            upstream: Some(upstream),
+            ..TraceSpec::default()
+        };
         let core = Arc::new(Self {
             key: RootPlace::unwritten().key,
-            id,
+            id: from.id,
             remote: true,
-            root: parent,
+            root: from.parent,
             root_ticket: Ticket::NONE,
             meta: &REMOTE,
-            spec: Some(Box::new(TraceSpec { agent, trace_id: external_id, ..TraceSpec::default() })),
+            spec: Some(Box::new(spec)),
             started: Timestamp::now(),
-            sink,
+            sink: from.sink,
             admitted: true,
             recorded: AtomicBool::new(false),
             discarded: AtomicBool::new(false),
@@ -240,7 +242,37 @@ impl TraceCore {
     }
 
     pub(crate) fn agent(&self) -> &str {
-        self.own_agent().unwrap_or(self.meta.agent)
+        self.known_agent().unwrap_or(self.meta.agent)
+    }
+
+    /// The agent, where it is known: of a trace that another process opened without saying whose it is, it is the first
+    /// that runs here.
+    pub(crate) fn known_agent(&self) -> Option<&str> {
+        self.own_agent().or_else(|| match self.upstream() {
+            Some(upstream) => upstream.first_agent.get().map(|agent| &**agent),
+            None => Some(self.meta.agent),
+        })
+    }
+
+    /// Notes an agent that runs in a trace that another process opened.
+    pub(crate) fn note_agent(&self, agent: &str) {
+        if let Some(upstream) = self.upstream() {
+            upstream.first_agent.get_or_init(|| agent.into());
+        }
+    }
+
+    fn upstream(&self) -> Option<&Upstream> {
+        self.spec()?.upstream.as_ref()
+    }
+
+    /// What other vendors say of the trace, to be handed on.
+    pub(crate) fn trace_state(&self) -> Option<&str> {
+        self.upstream()?.trace_state.as_deref()
+    }
+
+    /// Whether the trace is sent; downstream services are told.
+    pub(crate) fn is_sampled(&self) -> bool {
+        self.upstream().is_none_or(|upstream| upstream.sampled)
     }
 
     pub(crate) fn version(&self) -> Option<&str> {

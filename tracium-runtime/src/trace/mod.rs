@@ -6,6 +6,7 @@ pub(crate) mod details;
 pub(crate) mod handle;
 mod meta;
 mod record;
+mod upstream;
 mod usage;
 
 pub use self::builder::{OwnedSpan, SpanBuilder, TraceBuilder, start_span, start_trace};
@@ -15,4 +16,5 @@ pub use self::handle::{SpanHandle, TraceHandle, current_span, current_trace};
 pub(crate) use self::meta::end_quiet;
 pub use self::meta::{Place, SpanMeta, TenantMeta, TraceMeta};
 pub(crate) use self::record::{Beginning, OpenSpan, Status, TenantMark};
+pub(crate) use self::upstream::{Remote, Upstream};
 pub use self::usage::TokenUsage;

@@ -165,7 +165,7 @@ mod tests {
     use crate::collect::{Budget, Collector, Sink, install_thread, uninstall_thread};
     use crate::export::{Handle, Totals};
     use crate::stats::Stats;
-    use crate::trace::{SpanMeta, TraceCore, TraceMeta};
+    use crate::trace::{Remote, SpanMeta, TraceCore, TraceMeta};
     use crate::{SpanId, TenantId, TokenUsage, current_span, start_span, start_trace};
 
     static BOT: TraceMeta = TraceMeta::new("bot", "bot");
@@ -225,7 +225,16 @@ mod tests {
 
         fn remote(&self) -> Arc<Tracked> {
             let sink = Sink::Collector(self.collector);
-            Tracked::new(TraceCore::remote(crate::TraceId::random(), None, None, None, SpanId::random(), sink))
+            Tracked::new(TraceCore::remote(Remote {
+                id: crate::TraceId::random(),
+                external_id: None,
+                agent: None,
+                tenant: None,
+                parent: SpanId::random(),
+                sampled: true,
+                trace_state: None,
+                sink,
+            }))
         }
 
         fn record(trace: &Arc<Tracked>, parent: SpanId, depth: u32) -> SpanRecord {

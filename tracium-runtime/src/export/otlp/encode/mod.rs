@@ -26,6 +26,7 @@ mod field {
 
     pub(super) const TRACE_ID: u8 = len_tag(1);
     pub(super) const SPAN_ID: u8 = len_tag(2);
+    pub(super) const TRACE_STATE: u8 = len_tag(3);
     pub(super) const PARENT: u8 = len_tag(4);
     pub(super) const NAME: u8 = len_tag(5);
     pub(super) const KIND: u8 = varint_tag(6);
@@ -64,6 +65,9 @@ impl Encoder {
             let kind = Kind::of(view.kind());
             put_bytes(out, field::TRACE_ID, &view.trace.id.to_bytes());
             put_bytes(out, field::SPAN_ID, &record.id.to_bytes());
+            if let Some(state) = view.trace.trace_state() {
+                put_bytes(out, field::TRACE_STATE, state.as_bytes());
+            }
             if !root {
                 put_bytes(out, field::PARENT, &record.parent.to_bytes());
             }
@@ -125,9 +129,14 @@ impl Encoder {
         match &mut self.of_trace {
             Some((key, encoded)) if *key == trace.key => out.extend_from_slice(encoded),
             other => {
+                let Some(agent) = trace.known_agent() else {
+                    // It came from another process, which did not say; it may yet be found out.
+                    put_of_trace(out, trace);
+                    return;
+                };
                 let mut encoded = other.take().map(|(_, encoded)| encoded).unwrap_or_default();
                 encoded.clear();
-                put_text(&mut encoded, ATTRIBUTE, gen_ai::AGENT_NAME, trace.agent());
+                put_text(&mut encoded, ATTRIBUTE, gen_ai::AGENT_NAME, agent);
                 put_of_trace(&mut encoded, trace);
                 out.extend_from_slice(&encoded);
                 *other = Some((trace.key, encoded));
