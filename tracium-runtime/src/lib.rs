@@ -35,7 +35,7 @@ mod trace;
 #[cfg(feature = "collect")]
 pub use crate::collect::ledger::DropReason;
 #[cfg(feature = "collect")]
-pub use crate::config::{Builder, ExporterKind, builder};
+pub use crate::config::{Builder, Destination, ExporterKind, builder};
 pub use crate::config::{Guard, InitError, init};
 pub use crate::context::{Context, ContextExt, InContext, block_on, current_tenant, set_tenant, thread};
 #[cfg(feature = "tokio")]

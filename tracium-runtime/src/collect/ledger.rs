@@ -24,13 +24,15 @@ pub enum DropReason {
     ServerError,
     /// The answer was none of the API's: a redirect, a login page.
     BadResponse,
+    /// Its tenant has no destination: an id that the header for it cannot carry, or a route that failed.
+    Unroutable,
     /// The export thread failed while it held it, or could not be started.
     ExportThread,
 }
 
 impl DropReason {
     /// Every reason.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::QueueFull,
         Self::Shutdown,
         Self::Rejected,
@@ -39,6 +41,7 @@ impl DropReason {
         Self::UnknownTrace,
         Self::ServerError,
         Self::BadResponse,
+        Self::Unroutable,
         Self::ExportThread,
     ];
 
@@ -53,6 +56,7 @@ impl DropReason {
             Self::UnknownTrace => "unknown_trace",
             Self::ServerError => "server_error",
             Self::BadResponse => "bad_response",
+            Self::Unroutable => "unroutable",
             Self::ExportThread => "export_thread",
         }
     }

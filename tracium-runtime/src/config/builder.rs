@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::resolve::{Environment, Resolved, resolve};
-use super::{DEFAULT_TENANT, Guard, InitError};
+use super::{DEFAULT_TENANT, Destination, Guard, InitError};
 use crate::collect::policy::Policy;
 use crate::collect::{Budget, Collector};
 use crate::tenant::{IntoTenant, TenantError, TenantId};
@@ -47,6 +47,8 @@ pub struct Builder {
     pub(super) otlp_headers: Vec<(String, String)>,
     pub(super) resource: Vec<(String, String)>,
     tenant_hosts: Vec<String>,
+    pub(super) tenant_header: Option<String>,
+    pub(super) route: Option<Arc<dyn Fn(Option<&TenantId>) -> Option<Destination> + Send + Sync>>,
     policy: Policy,
     default_tenant: Option<Result<Option<TenantId>, TenantError>>,
     max_records: Option<usize>,
@@ -142,6 +144,45 @@ impl Builder {
     /// One more header of every OTLP request. An `authorization` replaces the one made of the key.
     pub fn otlp_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.otlp_headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Names the tenant of OTLP requests in the header `name`, as backends such as Grafana's want it in `X-Scope-OrgID`.
+    /// Requests are of one tenant each then; those of none go without the header.
+    ///
+    /// An id that the header cannot carry is never altered: its spans are refused, counted as
+    /// [`DropReason::Unroutable`](crate::DropReason::Unroutable), and `stats().last_error` says why. `X-Scope-OrgID`
+    /// takes up to 150 of `A-Z a-z 0-9 ! - _ . * ' ( )`, every other header printable ASCII.
+    pub fn tenant_header(mut self, name: impl Into<String>) -> Self {
+        self.tenant_header = Some(name.into());
+        self
+    }
+
+    /// Sends tenants' OTLP traces where `route` says: a backend and key of their own, or `None` for the endpoint of
+    /// everyone else. One backend that is down holds up no other.
+    ///
+    /// It is called on the export thread, for each trace, with `None` for work of no tenant; it should look up, not
+    /// fetch. Up to 256 destinations are kept; where it panics, or names one that is not legal, the spans are lost,
+    /// counted as [`DropReason::Unroutable`](crate::DropReason::Unroutable), and go nowhere else.
+    ///
+    /// ```no_run
+    /// # use tracium_runtime as tracium;
+    /// use tracium::{Destination, ExporterKind};
+    ///
+    /// let _guard = tracium::builder()
+    ///     .exporter(ExporterKind::Otlp)
+    ///     .route_tenants(|tenant| match tenant?.as_str() {
+    ///         "bank" => Some(Destination::new("https://otel.bank.example").api_key("trc_..")),
+    ///         _ => None,
+    ///     })
+    ///     .init()?;
+    /// # Ok::<(), tracium::InitError>(())
+    /// ```
+    pub fn route_tenants(
+        mut self,
+        route: impl Fn(Option<&TenantId>) -> Option<Destination> + Send + Sync + 'static,
+    ) -> Self {
+        self.route = Some(Arc::new(route));
         self
     }
 

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "collect")]
 mod builder;
+#[cfg(feature = "collect")]
+mod destination;
 mod error;
 #[cfg(feature = "collect")]
 mod otlp;
@@ -14,6 +16,10 @@ use std::sync::OnceLock;
 pub(crate) use self::builder::Mask;
 #[cfg(feature = "collect")]
 pub use self::builder::{Builder, ExporterKind, builder};
+#[cfg(feature = "collect")]
+pub use self::destination::Destination;
+#[cfg(feature = "collect")]
+pub(crate) use self::destination::Routing;
 pub use self::error::InitError;
 #[cfg(feature = "collect")]
 #[cfg_attr(not(feature = "otlp"), allow(unused_imports))]

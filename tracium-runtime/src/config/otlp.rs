@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::resolve::{Environment, check_key, check_url};
-use super::{Builder, Connection, InitError};
+use super::{Builder, Connection, InitError, Routing};
 
 pub(super) const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 pub(super) const TRACES_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
@@ -47,6 +47,9 @@ pub(crate) struct OtlpTarget {
     /// The resource's attributes.
     pub(crate) resource: Vec<(String, String)>,
     pub(crate) gzip: bool,
+    /// The header that names the tenant of a request, in lower case; requests are of one tenant each then.
+    pub(crate) tenant_header: Option<String>,
+    pub(crate) routing: Option<Routing>,
     pub(crate) connection: Connection,
 }
 
@@ -69,6 +72,8 @@ pub(super) fn target(builder: &Builder, environment: &Environment, key: Option<&
         headers: headers(builder, environment, key)?,
         resource: resource(builder, environment),
         gzip: compression(environment)?,
+        tenant_header: tenant_header(builder)?,
+        routing: builder.route.clone().map(|route| Routing { route, http_hosts: builder.http_hosts.clone() }),
         connection: builder.connection(timeout(environment)?),
     })
 }
@@ -92,7 +97,7 @@ fn url(builder: &Builder, environment: &Environment) -> (String, &'static str) {
 }
 
 /// A base address gets the path of traces; one that has it is left alone.
-fn with_path(base: &str) -> String {
+pub(super) fn with_path(base: &str) -> String {
     let base = base.trim_end_matches('/');
     if base.ends_with(TRACES_PATH) { base.to_owned() } else { format!("{base}{TRACES_PATH}") }
 }
@@ -136,28 +141,45 @@ fn headers(
     key: Option<&str>,
 ) -> Result<Vec<(String, String)>, InitError> {
     let mut headers: Vec<(String, String)> = Vec::new();
-    let mut put = |setting: &'static str, name: &str, value: String| {
-        let name = name.to_ascii_lowercase();
-        if !is_header(&name, &value) {
-            return Err(InitError::InvalidHeader { setting, name });
-        }
-        headers.retain(|(known, _)| *known != name);
-        headers.push((name, value));
-        Ok(())
-    };
     if let Some(key) = key {
         check_key(key)?;
-        put("TRACIUM_API_KEY", "authorization", format!("Bearer {key}"))?;
+        put_header(&mut headers, "TRACIUM_API_KEY", "authorization", format!("Bearer {key}"))?;
     }
     for variable in [HEADERS, TRACES_HEADERS] {
         for (name, value) in pairs(environment.get(variable).unwrap_or_default()) {
-            put(variable, &name, value)?;
+            put_header(&mut headers, variable, &name, value)?;
         }
     }
     for (name, value) in &builder.otlp_headers {
-        put("`otlp_header`", name, value.clone())?;
+        put_header(&mut headers, "`otlp_header`", name, value.clone())?;
     }
     Ok(headers)
+}
+
+/// Puts a header in the place of one of the same name.
+pub(super) fn put_header(
+    headers: &mut Vec<(String, String)>,
+    setting: &'static str,
+    name: &str,
+    value: String,
+) -> Result<(), InitError> {
+    let name = name.to_ascii_lowercase();
+    if !is_header(&name, &value) {
+        return Err(InitError::InvalidHeader { setting, name });
+    }
+    headers.retain(|(known, _)| *known != name);
+    headers.push((name, value));
+    Ok(())
+}
+
+fn tenant_header(builder: &Builder) -> Result<Option<String>, InitError> {
+    let Some(name) = &builder.tenant_header else { return Ok(None) };
+    let name = name.to_ascii_lowercase();
+    if is_header(&name, "") {
+        Ok(Some(name))
+    } else {
+        Err(InitError::InvalidHeader { setting: "`tenant_header`", name })
+    }
 }
 
 fn is_header(name: &str, value: &str) -> bool {

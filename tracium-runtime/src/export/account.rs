@@ -53,6 +53,16 @@ impl Account {
         Self { collector, held: VecDeque::new(), oldest: 0, totals }
     }
 
+    /// Notes what went wrong, for people.
+    pub(crate) fn note_error(&self, error: &str) {
+        self.collector.ledger.note_error(error);
+    }
+
+    /// Notes that a request is sent.
+    pub(crate) fn note_request(&self) {
+        self.collector.ledger.requests.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Takes `count` spans or outcomes that `sweep` brought.
     pub(crate) fn accept(&mut self, sweep: u32, count: usize) {
         if self.held.is_empty() {

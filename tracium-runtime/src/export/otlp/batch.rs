@@ -10,6 +10,7 @@ use flate2::write::GzEncoder;
 use super::super::account::Receipt;
 use super::names;
 use super::wire::{Read, len_tag, put_bytes, put_message, put_text, put_varint, read_fields, varint_len};
+use crate::tenant::TenantId;
 
 /// The most spans of one request.
 const MOST_SPANS: usize = 8_192;
@@ -42,6 +43,8 @@ impl Open {
 #[derive(Debug)]
 pub(super) struct Batch {
     pub(super) body: Vec<u8>,
+    /// Whose spans they are, where the request says so.
+    pub(super) tenant: Option<TenantId>,
     /// Of its spans, in their order.
     pub(super) receipts: Vec<Receipt>,
     /// Failures so far.
@@ -79,7 +82,7 @@ impl Envelope {
         Self { resource: attributes, scope, gzip }
     }
 
-    pub(super) fn seal(&self, spans: &[u8], receipts: Vec<Receipt>) -> Batch {
+    pub(super) fn seal(&self, spans: &[u8], receipts: Vec<Receipt>, tenant: Option<TenantId>) -> Batch {
         let inner = self.scope.len() + spans.len();
         let outer = self.resource.len() + 1 + varint_len(inner) + inner;
         let mut head = Vec::with_capacity(self.resource.len() + self.scope.len() + 32);
@@ -90,7 +93,7 @@ impl Envelope {
         put_varint(&mut head, inner as u64);
         head.extend_from_slice(&self.scope);
         let body = if self.gzip { compress(&head, spans) } else { [&head, spans].concat() };
-        Batch { body, receipts, attempts: 0, strikes: 0, not_before: None }
+        Batch { body, tenant, receipts, attempts: 0, strikes: 0, not_before: None }
     }
 
     /// The same spans in two requests; `None` where there is but one.
@@ -106,7 +109,7 @@ impl Envelope {
         let seal = |spans: &[&[u8]], receipts: &[Receipt]| {
             let mut encoded = Vec::with_capacity(body.len() / 2 + 64);
             spans.iter().for_each(|span| put_bytes(&mut encoded, SPAN, span));
-            self.seal(&encoded, receipts.to_vec())
+            self.seal(&encoded, receipts.to_vec(), batch.tenant.clone())
         };
         Some([seal(first, ours), seal(second, theirs)])
     }

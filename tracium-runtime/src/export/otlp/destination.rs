@@ -1,10 +1,9 @@
 //! One backend: what waits for it, and how it answers.
 
 use std::collections::VecDeque;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::super::Account;
 use super::super::account::Receipt;
@@ -12,15 +11,15 @@ use super::super::http::{Client, Gate, Reply, secret_header, warn_of_loss};
 use super::answer::{Verdict, judge};
 use super::batch::{Batch, Envelope};
 use crate::collect::ledger::DropReason;
-use crate::config::{InitError, OtlpTarget};
+use crate::config::InitError;
 use crate::content::scrub_text;
 
 /// Requests under way at once.
 const IN_FLIGHT: usize = 8;
 
 pub(super) struct Destination {
-    client: Client,
     url: String,
+    headers: HeaderMap,
     gate: Gate,
     /// Sealed, and not under way.
     waiting: VecDeque<Batch>,
@@ -28,24 +27,20 @@ pub(super) struct Destination {
 }
 
 impl Destination {
-    pub(super) fn new(target: &OtlpTarget) -> Result<Self, InitError> {
-        let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
-        if target.gzip {
-            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        }
-        for (name, value) in &target.headers {
+    /// The backend at `url`; the headers, which may be secrets, are sent to it alone.
+    pub(super) fn new(url: String, headers: &[(String, String)]) -> Result<Self, InitError> {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
             let illegal = || InitError::InvalidHeader { setting: "a header", name: name.clone() };
             let header = HeaderName::from_bytes(name.as_bytes()).map_err(|_| illegal())?;
-            headers.insert(header, secret_header(value).ok_or_else(illegal)?);
+            map.insert(header, secret_header(value).ok_or_else(illegal)?);
         }
-        Ok(Self {
-            client: Client::new(&target.connection, headers)?,
-            url: target.url.clone(),
-            gate: Gate::default(),
-            waiting: VecDeque::new(),
-            flying: 0,
-        })
+        Ok(Self { url, headers: map, gate: Gate::default(), waiting: VecDeque::new(), flying: 0 })
+    }
+
+    /// Nothing waits for it, and nothing is under way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.flying == 0 && self.waiting.is_empty()
     }
 
     pub(super) fn push(&mut self, batch: Batch) {
@@ -55,6 +50,8 @@ impl Destination {
     /// The next request that may leave now, and the future that sends it.
     pub(super) fn next(
         &mut self,
+        client: &Client,
+        tenant_header: Option<&HeaderName>,
         now: Instant,
         account: &Account,
     ) -> Option<(Batch, impl Future<Output = Reply> + Send + use<>)> {
@@ -64,9 +61,15 @@ impl Destination {
         let at = self.waiting.iter().position(|batch| batch.not_before.is_none_or(|at| at <= now))?;
         let batch = self.waiting.remove(at)?;
         self.flying += 1;
-        account.collector.ledger.requests.fetch_add(1, Ordering::Relaxed);
+        account.note_request();
+        let mut headers = self.headers.clone();
+        if let (Some(name), Some(tenant)) = (tenant_header, &batch.tenant)
+            && let Ok(value) = HeaderValue::from_str(tenant.as_str())
+        {
+            headers.insert(name.clone(), value);
+        }
         // Kept here as well: it may have to be sent again.
-        let sent = self.client.post(&self.url, HeaderMap::new(), batch.body.clone().into());
+        let sent = client.post(&self.url, headers, batch.body.clone().into());
         Some((batch, sent))
     }
 
@@ -96,7 +99,7 @@ impl Destination {
             self.gate.open();
         }
         if !matches!(verdict, Verdict::Delivered { .. }) {
-            account.collector.ledger.note_error(&describe(reply));
+            account.note_error(&describe(reply));
         }
         match verdict {
             Verdict::Delivered { rejected, why } => delivered(&batch, rejected, &why, account),
@@ -129,7 +132,7 @@ fn delivered(batch: &Batch, rejected: u64, why: &str, account: &mut Account) {
     account.acknowledge_all(taken.iter().copied());
     if rejected > 0 || !why.is_empty() {
         let text = format!("OTLP: {rejected} of {} spans rejected: {}", batch.receipts.len(), scrub_text(why, 500));
-        account.collector.ledger.note_error(&text);
+        account.note_error(&text);
         lost(refused, DropReason::Rejected, &text, account);
     }
 }

@@ -9,6 +9,7 @@
 //! | `encode/` | a span as OTLP has it |
 //! | `wire` | protobuf |
 //! | `batch` | the spans of one request, and what is around them |
+//! | `route` | which backend a tenant's spans go to, and in whose name |
 //! | `destination` | one backend: what waits for it, and how it answers |
 //! | `answer` | what an answer means |
 
@@ -17,6 +18,7 @@ mod batch;
 mod destination;
 mod encode;
 mod names;
+mod route;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -26,13 +28,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use tokio::task::{Id, JoinSet};
 
 use self::batch::{Batch, Envelope, Open};
 use self::destination::Destination;
 use self::encode::Encoder;
+use self::route::{COMMON, Route, Router};
 use super::account::Receipt;
-use super::http::Reply;
+use super::http::{Client, Reply, warn_of_loss};
 use super::{Account, Exporter, SpanItem, SpanRecord, TraceItem, Tracked, View};
 use crate::collect::ledger::DropReason;
 use crate::config::{InitError, Mask, OtlpTarget};
@@ -45,43 +49,94 @@ const COMPANY: Duration = Duration::from_secs(1);
 pub(crate) struct Otlp {
     encoder: Encoder,
     envelope: Envelope,
-    destination: Destination,
-    open: Option<Open>,
-    /// A buffer to collect the next spans in.
-    spare: Vec<u8>,
+    client: Client,
+    router: Router,
+    destinations: HashMap<u32, Destination>,
+    open: HashMap<Route, Open>,
+    /// Buffers to collect the next spans in.
+    spare: Vec<Vec<u8>>,
     flying: JoinSet<Reply>,
-    /// What is under way, by the task that sends it.
-    sent: HashMap<Id, Batch>,
+    /// What is under way, and where to, by the task that sends it.
+    sent: HashMap<Id, (u32, Batch)>,
 }
 
 impl Otlp {
     pub(crate) fn new(target: &OtlpTarget, mask: Option<Mask>) -> Result<Self, InitError> {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
+        if target.gzip {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        let common = Destination::new(target.url.clone(), &target.headers)?;
         Ok(Self {
             encoder: Encoder::new(mask),
             envelope: Envelope::new(&target.resource, target.gzip),
-            destination: Destination::new(target)?,
-            open: None,
+            client: Client::new(&target.connection, headers)?,
+            router: Router::new(target)?,
+            destinations: HashMap::from([(COMMON, common)]),
+            open: HashMap::new(),
             spare: Vec::new(),
             flying: JoinSet::new(),
             sent: HashMap::new(),
         })
     }
 
-    fn push(&mut self, view: View<'_>, tenant: Option<&TenantId>, root: bool, receipt: Receipt) {
-        let spare = &mut self.spare;
-        let open = self.open.get_or_insert_with(|| Open::new(std::mem::take(spare)));
-        self.encoder.span(&mut open.spans, view, tenant, root);
-        open.receipts.push(receipt);
-        if open.is_full() {
-            self.seal();
+    /// Where spans of `tenant` go; `None` where they go nowhere, and it is noted why.
+    fn route(&mut self, tenant: Option<&TenantId>, account: &Account) -> Option<Route> {
+        if self.router.is_plain() {
+            return Some(Route { destination: COMMON, tenant: None });
+        }
+        let open = &self.open;
+        let in_use = |number: u32| open.keys().any(|route| route.destination == number);
+        match self.router.route(tenant, &mut self.destinations, in_use) {
+            Ok(route) => Some(route),
+            Err(why) => {
+                account.note_error(&why);
+                warn_of_loss(DropReason::Unroutable, &why);
+                None
+            }
         }
     }
 
-    fn seal(&mut self) {
-        let Some(Open { mut spans, receipts, .. }) = self.open.take() else { return };
-        self.destination.push(self.envelope.seal(&spans, receipts));
-        spans.clear();
-        self.spare = spans;
+    /// Encodes spans of one tenant, with what each was admitted with.
+    fn push<'a>(
+        &mut self,
+        tenant: Option<&TenantId>,
+        root: bool,
+        spans: impl Iterator<Item = (View<'a>, Receipt)>,
+        account: &mut Account,
+    ) {
+        let Some(route) = self.route(tenant, account) else {
+            account.drop_all(spans.map(|(_, receipt)| receipt), DropReason::Unroutable);
+            return;
+        };
+        let mut open = self.open.remove(&route);
+        for (view, receipt) in spans {
+            let to = open.get_or_insert_with(|| Open::new(self.spare.pop().unwrap_or_default()));
+            self.encoder.span(&mut to.spans, view, tenant, root);
+            to.receipts.push(receipt);
+            if to.is_full()
+                && let Some(full) = open.take()
+            {
+                self.seal(&route, full);
+            }
+        }
+        if let Some(open) = open {
+            self.open.insert(route, open);
+        }
+    }
+
+    fn seal(&mut self, route: &Route, open: Open) {
+        const MOST_SPARE: usize = 4;
+        let Open { mut spans, receipts, .. } = open;
+        let batch = self.envelope.seal(&spans, receipts, route.tenant.clone());
+        if let Some(destination) = self.destinations.get_mut(&route.destination) {
+            destination.push(batch);
+        }
+        if self.spare.len() < MOST_SPARE {
+            spans.clear();
+            self.spare.push(spans);
+        }
     }
 }
 
@@ -114,18 +169,27 @@ impl Exporter for Otlp {
         }
         // Found once, behind the trace's lock.
         let of_trace = trace.tenant();
-        for span in spans.drain(..) {
-            let view = View::new(trace, &span.record, span.details.as_deref());
-            let own = if span.record.tenant == TenantMark::OfTrace { None } else { view.tenant() };
-            let tenant = if span.record.tenant == TenantMark::OfTrace { of_trace.as_ref() } else { own.as_ref() };
-            self.push(view, tenant, false, span.receipt());
+        let tenant_of = |span: &SpanItem| match span.record.tenant {
+            TenantMark::OfTrace => of_trace.clone(),
+            _ => View::new(trace, &span.record, span.details.as_deref()).tenant(),
+        };
+        let is_same = |one: &SpanItem, next: &SpanItem| {
+            let (one_mark, next_mark) = (one.record.tenant, next.record.tenant);
+            one_mark == next_mark && (one_mark != TenantMark::Own || tenant_of(one) == tenant_of(next))
+        };
+        for spans in spans.chunk_by(is_same) {
+            let tenant = spans.first().and_then(tenant_of);
+            let views =
+                spans.iter().map(|span| (View::new(trace, &span.record, span.details.as_deref()), span.receipt()));
+            self.push(tenant.as_ref(), false, views, account);
         }
+        spans.clear();
     }
 
-    fn trace_ended(&mut self, trace: &Arc<Tracked>, end: TraceItem, _: &mut Account) {
+    fn trace_ended(&mut self, trace: &Arc<Tracked>, end: TraceItem, account: &mut Account) {
         let receipt = end.receipt(trace);
         let view = View::new(trace, &end.root, end.details.as_deref());
-        self.push(view, view.tenant().as_ref(), true, receipt);
+        self.push(view.tenant().as_ref(), true, std::iter::once((view, receipt)), account);
     }
 
     fn trace_discarded(&mut self, _: &Arc<Tracked>, _: &mut Account) {}
@@ -133,12 +197,14 @@ impl Exporter for Otlp {
     fn trace_gone(&mut self, _: &Arc<Tracked>) {}
 
     fn dispatch(&mut self, now: Instant, all: bool, account: &mut Account) {
-        if self.open.as_ref().is_some_and(|open| all || now >= open.since + COMPANY) {
-            self.seal();
+        for (route, open) in self.open.extract_if(|_, open| all || now >= open.since + COMPANY).collect::<Vec<_>>() {
+            self.seal(&route, open);
         }
-        while let Some((batch, sent)) = self.destination.next(now, account) {
-            let task = self.flying.spawn(sent);
-            self.sent.insert(task.id(), batch);
+        for (number, destination) in &mut self.destinations {
+            while let Some((batch, sent)) = destination.next(&self.client, self.router.header(), now, account) {
+                let task = self.flying.spawn(sent);
+                self.sent.insert(task.id(), (*number, batch));
+            }
         }
     }
 
@@ -148,24 +214,29 @@ impl Exporter for Otlp {
             Poll::Ready(Some(Err(error))) => (error.id(), None),
             Poll::Ready(None) | Poll::Pending => return Poll::Pending,
         };
-        if let Some(batch) = self.sent.remove(&id) {
-            self.destination.answered(batch, reply.as_ref(), &self.envelope, account);
+        if let Some((number, batch)) = self.sent.remove(&id)
+            && let Some(destination) = self.destinations.get_mut(&number)
+        {
+            destination.answered(batch, reply.as_ref(), &self.envelope, account);
         }
         Poll::Ready(())
     }
 
     fn next_due(&self) -> Option<Instant> {
-        let seal = self.open.as_ref().map(|open| open.since + COMPANY);
-        [seal, self.destination.next_due(Instant::now())].into_iter().flatten().min()
+        let now = Instant::now();
+        let sealed = self.open.values().map(|open| open.since + COMPANY);
+        let sent = self.destinations.values().filter_map(|destination| destination.next_due(now));
+        sealed.chain(sent).min()
     }
 
     fn finish(&mut self, _: &mut Account) {}
 
     fn drop_all(&mut self, reason: DropReason, account: &mut Account) {
         self.flying.abort_all();
-        let open = self.open.take().map(|open| open.receipts).unwrap_or_default();
-        let sent = self.sent.drain().flat_map(|(_, batch)| batch.receipts);
-        let receipts: Vec<Receipt> = open.into_iter().chain(sent).chain(self.destination.take_waiting()).collect();
+        let open = self.open.drain().flat_map(|(_, open)| open.receipts);
+        let sent = self.sent.drain().flat_map(|(_, (_, batch))| batch.receipts);
+        let waiting = self.destinations.values_mut().flat_map(Destination::take_waiting);
+        let receipts: Vec<Receipt> = open.chain(sent).chain(waiting).collect();
         account.drop_all(receipts, reason);
     }
 }

@@ -17,7 +17,6 @@ mod text;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -97,7 +96,7 @@ impl Rest {
             return;
         };
         lane.state = State::Waiting;
-        account.collector.ledger.requests.fetch_add(1, Ordering::Relaxed);
+        account.note_request();
         let (call, extras) = (request.call, self.encoder.has_extras());
         let sent = self.client.send(request);
         self.flying.spawn(async move { (key, call, extras, sent.await) });
@@ -113,7 +112,7 @@ impl Rest {
             self.gate.open();
         }
         if !matches!(verdict, Verdict::Delivered { .. }) {
-            account.collector.ledger.note_error(&reply.describe(call));
+            account.note_error(&reply.describe(call));
         }
         match verdict {
             Verdict::Delivered { id } => {
