@@ -35,6 +35,8 @@ mod trace;
 #[cfg(feature = "collect")]
 pub use crate::collect::ledger::DropReason;
 #[cfg(feature = "collect")]
+pub use crate::collect::sampler::Sampler;
+#[cfg(feature = "collect")]
 pub use crate::config::{Builder, Destination, ExporterKind, builder};
 pub use crate::config::{Guard, InitError, init};
 pub use crate::context::{Context, ContextExt, InContext, block_on, current_tenant, set_tenant, thread};
@@ -43,7 +45,9 @@ pub use crate::context::{spawn, spawn_blocking, spawn_local};
 pub use crate::id::{SpanId, TraceId};
 pub use crate::propagation::{Extractor, Injector};
 #[cfg(feature = "collect")]
-pub use crate::stats::{FlushReport, Stats, TenantUsage, Usage, flush, flush_async, shutdown, stats, usage};
+pub use crate::stats::{
+    ExporterStats, FlushReport, Stats, TenantUsage, Usage, flush, flush_async, shutdown, stats, usage,
+};
 pub use crate::tenant::{IntoTenant, ResolveTenant, TenantError, TenantId};
 pub use crate::trace::{
     OwnedSpan, SpanBuilder, SpanHandle, TokenUsage, TraceBuilder, TraceHandle, current_span, current_trace, start_span,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::oneshot;
 
-use crate::collect::ledger::DropReason;
+use crate::collect::ledger::{DropReason, Ledger};
 use crate::collect::{Budget, Collector};
 use crate::export::{Command, Handle, handle};
 pub use crate::export::{TenantUsage, Usage};
@@ -47,6 +47,30 @@ pub struct Stats {
     pub malformed_headers: u64,
     /// The last thing that went wrong, and when.
     pub last_error: Option<(SystemTime, String)>,
+    /// Each exporter's own accounting, in the order they were chosen. What stands above is the first one's.
+    pub exporters: Vec<ExporterStats>,
+}
+
+/// What became of what was emitted, as one exporter has it.
+///
+/// At rest, [`Stats::emitted`] `= acknowledged + dropped + queued` holds for each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ExporterStats {
+    /// The exporter: `rest`, `otlp`, `console` or `discard`.
+    pub name: &'static str,
+    /// Its backend has them.
+    pub acknowledged: u64,
+    /// It will not have them.
+    pub dropped: u64,
+    /// Waiting in memory.
+    pub queued: u64,
+    /// Lost, by reason.
+    pub dropped_by_reason: Vec<(DropReason, u64)>,
+    /// Requests that were sent.
+    pub requests: u64,
+    /// The last thing that went wrong, and when.
+    pub last_error: Option<(SystemTime, String)>,
 }
 
 impl Stats {
@@ -56,33 +80,74 @@ impl Stats {
     }
 
     pub(crate) fn of(collector: &Collector) -> Self {
-        let ledger = &collector.ledger;
+        let common = &collector.ledger;
+        let unseen = DropReason::ALL.map(|reason| common.unseen(reason));
+        let undecided = common.undecided.load(Ordering::Acquire);
         // What happens later in a span's life is read first, so that no count runs ahead of `emitted`.
-        let acknowledged = ledger.acknowledged.load(Ordering::Acquire);
-        let by_reason: Vec<_> = DropReason::ALL
-            .into_iter()
-            .map(|reason| (reason, ledger.dropped(reason)))
-            .filter(|(_, count)| *count > 0)
-            .collect();
-        let held = ledger.held.load(Ordering::Acquire);
+        let mut exporters: Vec<_> = match collector.exporters.get() {
+            Some(exporters) => exporters.iter().map(|(name, ledger)| ExporterStats::of(name, ledger)).collect(),
+            None => vec![ExporterStats::of("", common)],
+        };
         let tally = collector.tally();
-        let last_error = ledger.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for (at, exporter) in exporters.iter_mut().enumerate() {
+            exporter.queued += tally.waiting as u64;
+            if at > 0 {
+                exporter.add(unseen, undecided);
+            }
+        }
+        let first = exporters.first().cloned().unwrap_or_default();
         Self {
             emitted: tally.emitted,
             recovered: 0,
-            acknowledged,
-            dropped: by_reason.iter().map(|(_, count)| count).sum(),
-            queued: (held + tally.waiting) as u64,
+            acknowledged: first.acknowledged,
+            dropped: first.dropped,
+            queued: first.queued,
             spooled: 0,
-            dropped_by_reason: by_reason,
+            dropped_by_reason: first.dropped_by_reason,
             buffered_records: collector.budget.records().saturating_sub(tally.unused) as u64,
             buffered_bytes: collector.budget.bytes().saturating_sub(tally.unused * Budget::RECORD_BYTES) as u64,
-            requests: ledger.requests.load(Ordering::Relaxed),
+            requests: first.requests,
             orphan_spans: 0,
             invalid_tenants: 0,
             malformed_headers: 0,
-            last_error: last_error.map(|(when, text)| (when, text.into())),
+            last_error: first.last_error,
+            exporters,
         }
+    }
+}
+
+impl ExporterStats {
+    fn of(name: &'static str, ledger: &Ledger) -> Self {
+        let acknowledged = ledger.acknowledged.load(Ordering::Acquire);
+        let dropped = DropReason::ALL.map(|reason| ledger.dropped(reason));
+        let held = ledger.held.load(Ordering::Acquire);
+        let last_error = ledger.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut stats = Self {
+            name,
+            acknowledged,
+            queued: held as u64,
+            requests: ledger.requests.load(Ordering::Relaxed),
+            last_error: last_error.map(|(when, text)| (when, text.into())),
+            ..Self::default()
+        };
+        stats.set_dropped(dropped);
+        stats
+    }
+
+    /// Adds what no exporter had, and what none has yet: the first one's accounting counts it.
+    fn add(&mut self, unseen: [u64; DropReason::ALL.len()], undecided: usize) {
+        let mut dropped = unseen;
+        for (reason, count) in &self.dropped_by_reason {
+            dropped[*reason as usize] += count;
+        }
+        self.set_dropped(dropped);
+        self.queued += undecided as u64;
+    }
+
+    fn set_dropped(&mut self, dropped: [u64; DropReason::ALL.len()]) {
+        self.dropped = dropped.iter().sum();
+        let by_reason = DropReason::ALL.into_iter().zip(dropped);
+        self.dropped_by_reason = by_reason.filter(|(_, count)| *count > 0).collect();
     }
 }
 

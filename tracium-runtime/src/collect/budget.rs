@@ -38,6 +38,10 @@ impl Budget {
         self.bytes.fetch_sub(records * Self::RECORD_BYTES + captured, Ordering::Relaxed);
     }
 
+    pub(crate) fn max_records(&self) -> usize {
+        self.max_records
+    }
+
     pub(crate) fn records(&self) -> usize {
         self.records.load(Ordering::Relaxed)
     }

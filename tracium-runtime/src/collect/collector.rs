@@ -1,7 +1,8 @@
 //! The collector: every thread's buffer, one budget, one ledger.
 
-use crate::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
+
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 
 use super::cores::Cores;
@@ -17,6 +18,8 @@ use crate::{SpanId, id};
 pub(crate) struct Collector {
     pub(crate) budget: Budget,
     pub(crate) ledger: Ledger,
+    /// The exporters by their names, each with its accounting; the first one's is `ledger`.
+    pub(crate) exporters: OnceLock<Vec<(&'static str, &'static Ledger)>>,
     pub(crate) policy: Policy,
     threads: Mutex<Vec<&'static ThreadBuffer>>,
     /// Segments that were read to their end, to be written again, and buffers of threads that have ended. Neither is ever
@@ -37,6 +40,7 @@ impl Collector {
         Box::leak(Box::new(Self {
             budget,
             ledger: Ledger::default(),
+            exporters: OnceLock::new(),
             policy,
             threads: Mutex::default(),
             segments: Mutex::default(),
@@ -128,7 +132,7 @@ impl Collector {
             (true, false) => writer.end_root_elsewhere(self, trace.key, end),
             (false, false) => {
                 writer.count_lost(self);
-                self.ledger.drop(self.refusal(), 1);
+                self.ledger.drop_unseen(self.refusal(), 1);
             }
             (false, true) => {}
         });
@@ -151,7 +155,7 @@ impl Collector {
     #[cold]
     fn span_lost(&'static self) -> bool {
         Writer::with(|writer| writer.count_lost(self));
-        self.ledger.drop(self.refusal(), 1);
+        self.ledger.drop_unseen(self.refusal(), 1);
         false
     }
 

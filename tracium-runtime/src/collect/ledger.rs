@@ -26,13 +26,15 @@ pub enum DropReason {
     BadResponse,
     /// Its tenant has no destination: an id that the header for it cannot carry, or a route that failed.
     Unroutable,
+    /// The sampler left its trace out.
+    Sampled,
     /// The export thread failed while it held it, or could not be started.
     ExportThread,
 }
 
 impl DropReason {
     /// Every reason.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::QueueFull,
         Self::Shutdown,
         Self::Rejected,
@@ -42,6 +44,7 @@ impl DropReason {
         Self::ServerError,
         Self::BadResponse,
         Self::Unroutable,
+        Self::Sampled,
         Self::ExportThread,
     ];
 
@@ -57,6 +60,7 @@ impl DropReason {
             Self::ServerError => "server_error",
             Self::BadResponse => "bad_response",
             Self::Unroutable => "unroutable",
+            Self::Sampled => "sampled",
             Self::ExportThread => "export_thread",
         }
     }
@@ -74,6 +78,10 @@ pub(crate) struct Ledger {
     pub(crate) retired: AtomicU64,
     pub(crate) acknowledged: AtomicU64,
     dropped: [AtomicU64; DropReason::ALL.len()],
+    /// Of them, what was lost before any exporter had it: every one of them is without it.
+    unseen: [AtomicU64; DropReason::ALL.len()],
+    /// Spans of which it is not decided whether they are sent, and that no exporter has; counted in `held`.
+    pub(crate) undecided: AtomicUsize,
     /// Spans and trace outcomes that the export thread holds.
     pub(crate) held: AtomicUsize,
     pub(crate) requests: AtomicU64,
@@ -83,6 +91,16 @@ pub(crate) struct Ledger {
 impl Ledger {
     pub(crate) fn drop(&self, reason: DropReason, count: usize) {
         self.dropped[reason as usize].fetch_add(count as u64, Ordering::Release);
+    }
+
+    /// Counts what no exporter ever had.
+    pub(crate) fn drop_unseen(&self, reason: DropReason, count: usize) {
+        self.unseen[reason as usize].fetch_add(count as u64, Ordering::Release);
+        self.drop(reason, count);
+    }
+
+    pub(crate) fn unseen(&self, reason: DropReason) -> u64 {
+        self.unseen[reason as usize].load(Ordering::Acquire)
     }
 
     pub(crate) fn dropped(&self, reason: DropReason) -> u64 {

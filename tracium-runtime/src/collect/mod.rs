@@ -13,6 +13,8 @@ pub(crate) mod policy;
 #[cfg(feature = "collect")]
 pub(crate) mod reader;
 #[cfg(feature = "collect")]
+pub(crate) mod sampler;
+#[cfg(feature = "collect")]
 pub(crate) mod segment;
 mod sink;
 #[cfg(feature = "collect")]

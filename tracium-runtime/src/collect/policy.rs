@@ -1,8 +1,9 @@
-//! What the application allows to be captured, and how its context stands without a tenant.
+//! What the application allows to be captured and to be sent.
 
 use std::fmt;
 use std::sync::Arc;
 
+use super::sampler::Sampler;
 use crate::panics::contained;
 use crate::tenant::TenantId;
 
@@ -13,6 +14,8 @@ pub(crate) struct Policy {
     /// Content is captured where code asks for it.
     pub(crate) content: bool,
     pub(crate) per_tenant: Option<PerTenant>,
+    /// Which traces are sent; all without.
+    pub(crate) sampler: Option<Sampler>,
 }
 
 impl Policy {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::resolve::{Environment, Resolved, resolve};
 use super::{DEFAULT_TENANT, Destination, Guard, InitError};
 use crate::collect::policy::Policy;
+use crate::collect::sampler::Sampler;
 use crate::collect::{Budget, Collector};
 use crate::tenant::{IntoTenant, TenantError, TenantId};
 use crate::{export, panics};
@@ -40,6 +41,7 @@ pub struct Builder {
     pub(super) base_url: Option<String>,
     pub(super) workspace_id: Option<String>,
     pub(super) exporter: Option<ExporterKind>,
+    pub(super) more_exporters: Vec<ExporterKind>,
     pub(super) capture_content: Option<bool>,
     pub(super) disabled: Option<bool>,
     pub(super) http_hosts: Vec<String>,
@@ -95,6 +97,20 @@ impl Builder {
     /// Where traces go.
     pub fn exporter(mut self, exporter: ExporterKind) -> Self {
         self.exporter = Some(exporter);
+        self
+    }
+
+    /// One more exporter beside the first: the console beside OTLP, for one. Each has an accounting of its own, in
+    /// `stats().exporters`; what an exporter beside the first holds is a copy, and counts towards `max_records` and
+    /// `max_bytes` as well.
+    pub fn add_exporter(mut self, exporter: ExporterKind) -> Self {
+        self.more_exporters.push(exporter);
+        self
+    }
+
+    /// Which traces are sent; all without.
+    pub fn sampler(mut self, sampler: Sampler) -> Self {
+        self.policy.sampler = Some(sampler);
         self
     }
 
@@ -246,14 +262,16 @@ impl Builder {
     }
 
     pub(super) fn init_with(self, environment: &Environment) -> Result<Guard, InitError> {
-        let Resolved { target, capture_content } = resolve(&self, environment)?;
+        let Resolved { targets, capture_content } = resolve(&self, environment)?;
         let default_tenant = self.default_tenant.transpose().map_err(InitError::DefaultTenant)?.flatten();
-        if let Some(target) = target {
+        if !targets.is_empty() {
             let policy = Policy { content: capture_content, ..self.policy };
             let budget = Budget::new(self.max_records.unwrap_or(1 << 20), self.max_bytes.unwrap_or(128 << 20));
             let collector = Collector::new(budget, policy);
-            let exporter = export::prepare(&target, self.mask)?;
-            if !export::start(collector, exporter) {
+            let exporters =
+                targets.iter().map(|target| Ok((target.name(), export::prepare(target, self.mask.clone())?)));
+            let exporters = exporters.collect::<Result<_, InitError>>()?;
+            if !export::start(collector, exporters) {
                 return Err(InitError::AlreadyInitialized);
             }
             panics::install_hook();

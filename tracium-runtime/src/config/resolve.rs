@@ -55,8 +55,8 @@ impl Environment {
 /// What is to be started.
 #[derive(Debug)]
 pub(crate) struct Resolved {
-    /// `None` is off.
-    pub(crate) target: Option<Target>,
+    /// None is off.
+    pub(crate) targets: Vec<Target>,
     pub(crate) capture_content: bool,
 }
 
@@ -102,52 +102,79 @@ pub(crate) fn resolve(builder: &Builder, environment: &Environment) -> Result<Re
     let disabled = builder.disabled.map_or_else(|| environment.flag(DISABLED), |flag| Ok(Some(flag)))?;
     let capture = builder.capture_content.map_or_else(|| environment.flag(CAPTURE), |flag| Ok(Some(flag)))?;
     if disabled == Some(true) {
-        return Ok(Resolved { target: None, capture_content: false });
+        return Ok(Resolved { targets: Vec::new(), capture_content: false });
     }
     let key = builder.api_key.as_deref().or_else(|| environment.get(KEY));
-    let (kind, chosen) = exporter(builder, environment, key.is_some())?;
-    let target = match kind {
-        ExporterKind::None => None,
-        ExporterKind::Discard => Some(Target::Discard),
-        ExporterKind::Console => Some(Target::Console),
-        ExporterKind::Rest => Some(Target::Rest(endpoint(builder, environment, key)?)),
-        ExporterKind::Otlp => Some(Target::Otlp(otlp::target(builder, environment, key)?)),
-    };
+    let (mut kinds, chosen) = exporters(builder, environment, key.is_some())?;
+    kinds.extend(&builder.more_exporters);
+    let mut targets = Vec::new();
+    for (at, kind) in kinds.iter().enumerate() {
+        // One of each: twice the same would send everything twice.
+        if kinds[..at].contains(kind) {
+            continue;
+        }
+        targets.extend(match kind {
+            ExporterKind::None => None,
+            ExporterKind::Discard => Some(Target::Discard),
+            ExporterKind::Console => Some(Target::Console),
+            ExporterKind::Rest => Some(Target::Rest(endpoint(builder, environment, key)?)),
+            ExporterKind::Otlp => Some(Target::Otlp(otlp::target(builder, environment, key)?)),
+        });
+    }
     // Nobody asked for the console: what it prints into a log file must not hold what users wrote.
-    let by_default = chosen || kind != ExporterKind::Console || std::io::stderr().is_terminal();
-    Ok(Resolved { target, capture_content: capture.unwrap_or(by_default) })
+    let by_default = chosen || kinds != [ExporterKind::Console] || std::io::stderr().is_terminal();
+    Ok(Resolved { targets, capture_content: capture.unwrap_or(by_default) })
 }
 
-/// The exporter, and whether a setting chose it.
-fn exporter(builder: &Builder, environment: &Environment, has_key: bool) -> Result<(ExporterKind, bool), InitError> {
+/// The exporters, and whether a setting chose them.
+fn exporters(
+    builder: &Builder,
+    environment: &Environment,
+    has_key: bool,
+) -> Result<(Vec<ExporterKind>, bool), InitError> {
     if let Some(kind) = builder.exporter {
-        return Ok((kind, true));
+        return Ok((vec![kind], true));
     }
-    if let Some(name) = environment.get(EXPORTER) {
-        let kind = match name.to_ascii_lowercase().as_str() {
-            "rest" => ExporterKind::Rest,
-            "console" => ExporterKind::Console,
-            "discard" => ExporterKind::Discard,
-            "none" => ExporterKind::None,
-            "otlp" => ExporterKind::Otlp,
-            _ => {
-                return Err(InitError::InvalidValue {
-                    variable: EXPORTER,
-                    // A key that was put into the wrong variable must not show.
-                    value: name.chars().take(12).collect(),
-                    expected: "`rest`, `otlp`, `console`, `discard` or `none`",
-                });
-            }
-        };
-        return Ok((kind, true));
+    if let Some(names) = environment.get(EXPORTER) {
+        let kinds = names.split(',').map(|name| exporter(name.trim())).collect::<Result<_, _>>()?;
+        return Ok((kinds, true));
     }
     let by_code = builder.otlp_endpoint.is_some().then_some("`otlp_endpoint`");
     let variable = environment.first(&[otlp::TRACES_ENDPOINT, otlp::ENDPOINT]).map(|(variable, _)| variable);
     match (has_key, by_code.or(variable)) {
         (true, Some(second)) => Err(InitError::Contradiction { first: KEY, second }),
-        (true, None) => Ok((ExporterKind::Rest, true)),
-        (false, Some(_)) => Ok((ExporterKind::Otlp, true)),
-        (false, None) => Ok((ExporterKind::Console, false)),
+        (true, None) => Ok((vec![ExporterKind::Rest], true)),
+        (false, Some(_)) => Ok((vec![ExporterKind::Otlp], true)),
+        // More of them is what code asked for, and no reason to print as well.
+        (false, None) if !builder.more_exporters.is_empty() => Ok((Vec::new(), true)),
+        (false, None) => Ok((vec![ExporterKind::Console], false)),
+    }
+}
+
+fn exporter(name: &str) -> Result<ExporterKind, InitError> {
+    match name.to_ascii_lowercase().as_str() {
+        "rest" => Ok(ExporterKind::Rest),
+        "otlp" => Ok(ExporterKind::Otlp),
+        "console" => Ok(ExporterKind::Console),
+        "discard" => Ok(ExporterKind::Discard),
+        "none" => Ok(ExporterKind::None),
+        _ => Err(InitError::InvalidValue {
+            variable: EXPORTER,
+            // A key that was put into the wrong variable must not show.
+            value: name.chars().take(12).collect(),
+            expected: "`rest`, `otlp`, `console`, `discard` or `none`, or several, such as `otlp,console`",
+        }),
+    }
+}
+
+impl Target {
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Discard => "discard",
+            Self::Console => "console",
+            Self::Rest(_) => "rest",
+            Self::Otlp(_) => "otlp",
+        }
     }
 }
 
@@ -237,7 +264,7 @@ mod tests {
     #[test]
     fn with_nothing_set_it_is_the_console_and_content_only_on_a_terminal() {
         let resolved = with(&[]).unwrap();
-        assert!(matches!(resolved.target, Some(Target::Console)));
+        assert!(matches!(resolved.targets[..], [Target::Console]));
         assert_eq!(resolved.capture_content, std::io::stderr().is_terminal());
         assert!(with(&[(EXPORTER, "console")]).unwrap().capture_content, "asked for, it shows what was captured");
     }
@@ -245,10 +272,10 @@ mod tests {
     #[cfg(feature = "rest")]
     #[test]
     fn a_key_selects_rest_and_an_explicit_exporter_wins() {
-        assert!(matches!(with(&[(KEY, "trc_1")]).unwrap().target, Some(Target::Rest(_))));
-        assert!(matches!(with(&[(KEY, "trc_1"), (EXPORTER, "discard")]).unwrap().target, Some(Target::Discard)));
-        assert!(with(&[(KEY, "trc_1"), (EXPORTER, " None ")]).unwrap().target.is_none());
-        assert!(with(&[(KEY, "trc_1"), (DISABLED, "true")]).unwrap().target.is_none());
+        assert!(matches!(with(&[(KEY, "trc_1")]).unwrap().targets[..], [Target::Rest(_)]));
+        assert!(matches!(with(&[(KEY, "trc_1"), (EXPORTER, "discard")]).unwrap().targets[..], [Target::Discard]));
+        assert!(with(&[(KEY, "trc_1"), (EXPORTER, " None ")]).unwrap().targets.is_empty());
+        assert!(with(&[(KEY, "trc_1"), (DISABLED, "true")]).unwrap().targets.is_empty());
     }
 
     #[test]
@@ -262,6 +289,14 @@ mod tests {
     fn a_contradiction_names_both_sides() {
         let text = error(&[(KEY, "trc_1"), (otlp::ENDPOINT, "http://localhost:4318")]);
         assert!(text.contains(KEY) && text.contains(otlp::ENDPOINT), "{text}");
+    }
+
+    #[test]
+    fn several_exporters_may_be_named_each_once() {
+        let of = |names: &str| with(&[(EXPORTER, names)]).unwrap().targets.iter().map(Target::name).collect::<Vec<_>>();
+        assert_eq!(of("discard, console"), ["discard", "console"]);
+        assert_eq!(of("console,console"), ["console"]);
+        assert!(error(&[(EXPORTER, "console,kafka")]).contains("kafka"));
     }
 
     #[test]
@@ -303,11 +338,11 @@ mod tests {
     #[test]
     fn an_otlp_endpoint_selects_otlp_and_a_chosen_otlp_takes_the_key_along() {
         for variable in [otlp::ENDPOINT, otlp::TRACES_ENDPOINT] {
-            let target = with(&[(variable, "https://otel.example.com")]).unwrap().target;
-            assert!(matches!(target, Some(Target::Otlp(target)) if target.headers.is_empty()));
+            let targets = with(&[(variable, "https://otel.example.com")]).unwrap().targets;
+            assert!(matches!(&targets[..], [Target::Otlp(target)] if target.headers.is_empty()));
         }
         let chosen = [(KEY, "trc_1"), (EXPORTER, "otlp"), (otlp::ENDPOINT, "https://otel.example.com")];
-        assert!(matches!(with(&chosen).unwrap().target, Some(Target::Otlp(target)) if target.headers.len() == 1));
+        assert!(matches!(&with(&chosen).unwrap().targets[..], [Target::Otlp(target)] if target.headers.len() == 1));
         let insecure = error(&[(otlp::ENDPOINT, "http://collector:4318")]);
         assert!(insecure.contains("collector") && insecure.contains("TRACIUM_ALLOW_HTTP_HOSTS"), "{insecure}");
     }

@@ -6,13 +6,14 @@ use std::sync::atomic::Ordering;
 
 use super::{SpanItem, Totals, TraceItem};
 use crate::collect::Collector;
-use crate::collect::ledger::DropReason;
+use crate::collect::ledger::{DropReason, Ledger};
 use crate::trace::TraceCore;
 
 /// The export thread's side of the accounting.
 #[derive(Debug)]
 pub(crate) struct Account {
-    pub(crate) collector: &'static Collector,
+    collector: &'static Collector,
+    ledger: &'static Ledger,
     /// How many of each sweep are held, from the oldest of which any is.
     held: VecDeque<usize>,
     oldest: u32,
@@ -43,24 +44,45 @@ impl SpanItem {
 impl TraceItem {
     /// To be asked for once: what the trace was admitted with is given back with it.
     pub(crate) fn receipt(&self, trace: &TraceCore) -> Receipt {
-        let of_trace = trace.state().take_bytes();
+        let of_trace = if self.shared { 0 } else { trace.state().take_bytes() };
         Receipt { sweep: self.sweep, captured: of_trace + self.details.as_ref().map_or(0, |details| details.bytes) }
     }
 }
 
 impl Account {
     pub(crate) fn new(collector: &'static Collector, totals: Arc<std::sync::Mutex<Totals>>) -> Self {
-        Self { collector, held: VecDeque::new(), oldest: 0, totals }
+        Self { collector, ledger: &collector.ledger, held: VecDeque::new(), oldest: 0, totals }
+    }
+
+    /// That of an exporter beside the first.
+    pub(crate) fn beside(
+        collector: &'static Collector,
+        ledger: &'static Ledger,
+        totals: Arc<std::sync::Mutex<Totals>>,
+    ) -> Self {
+        Self { ledger, ..Self::new(collector, totals) }
+    }
+
+    /// Takes room for a copy of something with `captured` bytes; where there is none, it is counted as lost.
+    pub(crate) fn admit(&self, captured: usize) -> bool {
+        if self.collector.budget.take_records(1) == 1 {
+            if self.collector.budget.take_bytes(captured) {
+                return true;
+            }
+            self.collector.budget.give_back(1, 0);
+        }
+        self.ledger.drop(DropReason::QueueFull, 1);
+        false
     }
 
     /// Notes what went wrong, for people.
     pub(crate) fn note_error(&self, error: &str) {
-        self.collector.ledger.note_error(error);
+        self.ledger.note_error(error);
     }
 
     /// Notes that a request is sent.
     pub(crate) fn note_request(&self) {
-        self.collector.ledger.requests.fetch_add(1, Ordering::Relaxed);
+        self.ledger.requests.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Takes `count` spans or outcomes that `sweep` brought.
@@ -73,7 +95,7 @@ impl Account {
             self.held.resize(at + 1, 0);
         }
         self.held[at] += count;
-        self.collector.ledger.held.fetch_add(count, Ordering::Relaxed);
+        self.ledger.held.fetch_add(count, Ordering::Relaxed);
     }
 
     /// The backend has it.
@@ -84,7 +106,7 @@ impl Account {
     /// The backend has all of them.
     pub(crate) fn acknowledge_all(&mut self, receipts: impl IntoIterator<Item = Receipt>) {
         let count = self.release(receipts);
-        self.collector.ledger.acknowledged.fetch_add(count as u64, Ordering::Release);
+        self.ledger.acknowledged.fetch_add(count as u64, Ordering::Release);
     }
 
     /// Nobody will have it.
@@ -95,7 +117,13 @@ impl Account {
     /// Nobody will have any of them.
     pub(crate) fn drop_all(&mut self, receipts: impl IntoIterator<Item = Receipt>, reason: DropReason) {
         let count = self.release(receipts);
-        self.collector.ledger.drop(reason, count);
+        self.ledger.drop(reason, count);
+    }
+
+    /// Nobody will have any of them, and no exporter ever had.
+    pub(crate) fn drop_unseen(&mut self, receipts: impl IntoIterator<Item = Receipt>, reason: DropReason) {
+        let count = self.release(receipts);
+        self.ledger.drop_unseen(reason, count);
     }
 
     /// Gives back what they were admitted with; how many there are.
@@ -113,7 +141,7 @@ impl Account {
             captured += receipt.captured;
         }
         self.release_from(sweep, of_sweep);
-        self.collector.ledger.held.fetch_sub(all, Ordering::Relaxed);
+        self.ledger.held.fetch_sub(all, Ordering::Relaxed);
         self.collector.budget.give_back(all, captured);
         all
     }

@@ -26,7 +26,7 @@ impl Exporter for Discard {
 
     fn trace_discarded(&mut self, _: &Arc<Tracked>, _: &mut Account) {}
 
-    fn trace_gone(&mut self, _: &Arc<Tracked>) {}
+    fn trace_gone(&mut self, _: &Arc<Tracked>, _: &mut Account) {}
 
     fn dispatch(&mut self, _: Instant, _: bool, _: &mut Account) {}
 

@@ -82,4 +82,6 @@ pub(crate) struct TraceItem {
     pub(crate) root: SpanRecord,
     pub(crate) details: Option<Box<SpanDetails>>,
     pub(crate) sweep: u32,
+    /// Another exporter has it as well, and gives back what the trace as a whole was admitted with.
+    pub(crate) shared: bool,
 }

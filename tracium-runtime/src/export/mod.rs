@@ -6,6 +6,7 @@ mod account;
 #[cfg(feature = "console")]
 mod console;
 mod discard;
+mod fanout;
 #[cfg(feature = "client")]
 mod http;
 mod item;
@@ -16,6 +17,7 @@ mod otlp;
 mod pipeline;
 #[cfg(feature = "rest")]
 mod rest;
+mod sampling;
 #[cfg(all(test, feature = "client"))]
 #[allow(dead_code)]
 #[path = "../../../tests/support/server.rs"]
@@ -33,8 +35,10 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 pub(crate) use self::account::Account;
+pub(crate) use self::fanout::Fanout;
 pub(crate) use self::item::{SpanItem, SpanRecord, TraceItem, Tracked};
 pub(crate) use self::pipeline::{Answer, Command, Pipeline};
+pub(crate) use self::sampling::Sampling;
 pub(crate) use self::thread::{Handle, handle, start};
 pub(crate) use self::usage::Totals;
 pub use self::usage::{TenantUsage, Usage};
@@ -56,7 +60,7 @@ pub(crate) trait Exporter: Send {
     /// A trace was opened and refused at once: it never was.
     fn trace_discarded(&mut self, trace: &Arc<Tracked>, account: &mut Account);
     /// The trace has ended, and nobody is left who could add to it.
-    fn trace_gone(&mut self, trace: &Arc<Tracked>);
+    fn trace_gone(&mut self, trace: &Arc<Tracked>, account: &mut Account);
     /// Sends what is due; with `all`, everything.
     fn dispatch(&mut self, now: Instant, all: bool, account: &mut Account);
     /// Takes an answer to something that was sent; pending where none has come.
@@ -67,6 +71,10 @@ pub(crate) trait Exporter: Send {
     fn finish(&mut self, account: &mut Account);
     /// Lets go of everything, for `reason`.
     fn drop_all(&mut self, reason: DropReason, account: &mut Account);
+    /// Of `sweep` and before, how many are held that the account handed in does not count: other exporters' copies.
+    fn held_beside(&self, _sweep: u32) -> usize {
+        0
+    }
 }
 
 /// The exporter for `target`, made before the export thread starts so that what is wrong is said at once.

@@ -224,7 +224,7 @@ impl Pipeline {
         let mut free = Vec::new();
         for trace in gone {
             self.live.remove(&trace.key);
-            self.exporter.trace_gone(&trace);
+            self.exporter.trace_gone(&trace, &mut self.account);
             // Where the exporter is done with it, too, it may be filled again.
             free.extend(Arc::into_inner(trace).map(Tracked::into_inner));
         }
@@ -305,7 +305,7 @@ impl Pipeline {
         let (Some(trace), Some(record)) = (&self.of_batch, record(span, Some(end))) else {
             // Its trace is not known, which the order of a sweep rules out; were it so, it is counted.
             self.account.accept(self.sweep, 1);
-            self.account.drop(Receipt::of(self.sweep), DropReason::ExportThread);
+            self.account.drop_unseen([Receipt::of(self.sweep)], DropReason::ExportThread);
             return;
         };
         let details = trace.take_span(span.span);
@@ -330,7 +330,7 @@ impl Pipeline {
         let Some(trace) = self.live(key) else {
             // Its start is not known, which the order of a sweep rules out; were it so, it is counted.
             self.account.accept(self.sweep, 1);
-            self.account.drop(Receipt::of(self.sweep), DropReason::ExportThread);
+            self.account.drop_unseen([Receipt::of(self.sweep)], DropReason::ExportThread);
             return;
         };
         self.ended.push(key);
@@ -343,7 +343,11 @@ impl Pipeline {
         let root = SpanRecord::root(&trace, Some(end));
         let details = trace.take_span(root.id);
         self.count(View::new(&trace, &root, details.as_deref()));
-        self.exporter.trace_ended(&trace, TraceItem { root, details, sweep: self.sweep }, &mut self.account);
+        self.exporter.trace_ended(
+            &trace,
+            TraceItem { root, details, sweep: self.sweep, shared: false },
+            &mut self.account,
+        );
     }
 
     fn count(&self, span: View<'_>) {
@@ -365,7 +369,7 @@ impl Pipeline {
     }
 
     fn report(&self, sweep: u32) -> FlushReport {
-        let queued = self.account.held_until(sweep) as u64;
+        let queued = (self.account.held_until(sweep) + self.exporter.held_beside(sweep)) as u64;
         FlushReport { complete: queued == 0, queued }
     }
 
@@ -375,7 +379,8 @@ impl Pipeline {
         let mut stop = false;
         for index in (0..self.waiters.len()).rev() {
             let waiter = &self.waiters[index];
-            if self.account.is_clear(waiter.sweep) || waiter.deadline <= now || waiter.answer.is_unwanted() {
+            let is_clear = self.account.is_clear(waiter.sweep) && self.exporter.held_beside(waiter.sweep) == 0;
+            if is_clear || waiter.deadline <= now || waiter.answer.is_unwanted() {
                 let waiter = self.waiters.swap_remove(index);
                 let report = self.report(waiter.sweep);
                 if waiter.stop {

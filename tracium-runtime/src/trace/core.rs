@@ -1,6 +1,6 @@
 //! A trace, shared by all who record in it.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::details::{Error, SpanDetails, TraceDetails, TraceState};
@@ -41,6 +41,10 @@ impl TraceSpec {
     }
 }
 
+const UNDECIDED: u8 = 0;
+const SENT: u8 = 1;
+const LEFT_OUT: u8 = 2;
+
 #[derive(Debug)]
 pub(crate) struct TraceCore {
     /// Names the trace in its spans' records; no two traces of a process have the same: it is the place of its root's.
@@ -62,6 +66,8 @@ pub(crate) struct TraceCore {
     recorded: AtomicBool,
     /// Opened, then refused by its tenant scope: it never was.
     discarded: AtomicBool,
+    /// Whether it is sent, once that was decided.
+    sampled: AtomicU8,
     /// How often the trace was named: who knows how a tenant stands to the trace's need not ask again until then.
     named: AtomicU32,
     state: Mutex<TraceState>,
@@ -110,6 +116,7 @@ impl Opening {
             sink,
             recorded: AtomicBool::new(false),
             discarded: AtomicBool::new(false),
+            sampled: AtomicU8::new(UNDECIDED),
             named: AtomicU32::new(0),
             state: Mutex::new(TraceState::new(tenant, None)),
         };
@@ -205,6 +212,7 @@ impl TraceCore {
             admitted: true,
             recorded: AtomicBool::new(false),
             discarded: AtomicBool::new(false),
+            sampled: AtomicU8::new(UNDECIDED),
             named: AtomicU32::new(0),
             state: Mutex::new(state),
         });
@@ -270,9 +278,27 @@ impl TraceCore {
         self.upstream()?.trace_state.as_deref()
     }
 
-    /// Whether the trace is sent; downstream services are told.
+    /// Whether the trace is sent; downstream services are told. It is decided when it is first asked for, and stays.
     pub(crate) fn is_sampled(&self) -> bool {
-        self.upstream().is_none_or(|upstream| upstream.sampled)
+        if let Some(upstream) = self.upstream() {
+            return upstream.sampled;
+        }
+        match self.sampled.load(Ordering::Relaxed) {
+            UNDECIDED => {
+                let decision = if self.decide() { SENT } else { LEFT_OUT };
+                let first = self.sampled.compare_exchange(UNDECIDED, decision, Ordering::Relaxed, Ordering::Relaxed);
+                first.err().unwrap_or(decision) == SENT
+            }
+            decision => decision == SENT,
+        }
+    }
+
+    fn decide(&self) -> bool {
+        #[cfg(feature = "collect")]
+        if let Some(sampler) = self.sink.collector().and_then(|collector| collector.policy.sampler.as_ref()) {
+            return sampler.samples(self.id, self.tenant().as_ref(), self.agent());
+        }
+        true
     }
 
     pub(crate) fn version(&self) -> Option<&str> {

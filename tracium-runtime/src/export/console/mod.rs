@@ -101,7 +101,7 @@ impl Exporter for Console {
         held.since = Some(Instant::now());
     }
 
-    fn trace_gone(&mut self, trace: &Arc<Tracked>) {
+    fn trace_gone(&mut self, trace: &Arc<Tracked>, _: &mut Account) {
         if let Some(held) = self.held.get_mut(&(Arc::as_ptr(trace) as Key)) {
             held.gone = true;
         }
@@ -254,7 +254,11 @@ mod tests {
         fn end(&mut self, trace: &Arc<Tracked>) {
             let root = SpanRecord { ended: Some(Timestamp::now()), ..SpanRecord::root(trace, None) };
             self.account.accept(1, 1);
-            self.console.trace_ended(trace, TraceItem { root, details: None, sweep: 1 }, &mut self.account);
+            self.console.trace_ended(
+                trace,
+                TraceItem { root, details: None, sweep: 1, shared: false },
+                &mut self.account,
+            );
         }
 
         /// Dispatches after `wait`; gives the heads of the lines that were printed.
@@ -282,7 +286,7 @@ mod tests {
         bench.end(&trace);
         assert!(bench.after(NOW, false).is_empty(), "this test holds it");
         assert!(bench.console.next_due().is_some_and(|due| due <= Instant::now() + PATIENCE));
-        bench.console.trace_gone(&trace);
+        bench.console.trace_gone(&trace, &mut bench.account);
         bench.console.dispatch(Instant::now(), false, &mut bench.account);
         assert_eq!(bench.screen.0.lock().unwrap().len(), 1);
         assert_eq!(bench.screen.heads(), ["✓ bot", "├─ tool clock", "└─ tool clock"]);
@@ -304,7 +308,7 @@ mod tests {
             let id: String = trace.id.to_string().chars().take(8).collect();
             assert_eq!(bench.after(wait, all), [format!("↳ {id} (late)"), "└─ tool clock".to_owned()]);
             bench.span(&trace, trace.root);
-            bench.console.trace_gone(&trace);
+            bench.console.trace_gone(&trace, &mut bench.account);
             assert_eq!(bench.after(NOW, false).len(), 2, "nothing more can come: no need to wait");
             assert!(bench.account.is_clear(1));
         }
@@ -322,7 +326,7 @@ mod tests {
         assert_eq!(lines[1..], ["├─ tool clock", "└─ tool clock"]);
         bench.span(&trace, trace.root);
         assert_eq!(bench.after(NOW, true).len(), 2);
-        bench.console.trace_gone(&trace);
+        bench.console.trace_gone(&trace, &mut bench.account);
         bench.after(NOW, false);
         assert!(bench.console.held.is_empty());
     }
@@ -350,7 +354,7 @@ mod tests {
         let (open, refused) = (bench.trace(), bench.trace());
         bench.span(&open, open.root);
         bench.console.trace_discarded(&refused, &mut bench.account);
-        bench.console.trace_gone(&refused);
+        bench.console.trace_gone(&refused, &mut bench.account);
         assert!(bench.after(NOW, false).is_empty());
         assert_eq!(bench.console.held.len(), 1);
         bench.console.drop_all(DropReason::Shutdown, &mut bench.account);

@@ -194,7 +194,7 @@ impl Exporter for Otlp {
 
     fn trace_discarded(&mut self, _: &Arc<Tracked>, _: &mut Account) {}
 
-    fn trace_gone(&mut self, _: &Arc<Tracked>) {}
+    fn trace_gone(&mut self, _: &Arc<Tracked>, _: &mut Account) {}
 
     fn dispatch(&mut self, now: Instant, all: bool, account: &mut Account) {
         for (route, open) in self.open.extract_if(|_, open| all || now >= open.since + COMPANY).collect::<Vec<_>>() {

@@ -210,7 +210,7 @@ impl Exporter for Rest {
         });
     }
 
-    fn trace_gone(&mut self, trace: &Arc<Tracked>) {
+    fn trace_gone(&mut self, trace: &Arc<Tracked>, _: &mut Account) {
         let key = Arc::as_ptr(trace) as Key;
         if let Some(lane) = self.lanes.get_mut(&key) {
             lane.abandoned = true;

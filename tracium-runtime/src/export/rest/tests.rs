@@ -35,7 +35,7 @@ impl Export {
                 root_certificates: Vec::new(),
             },
         };
-        let collector = Collector::new(budget, Policy { content: true, per_tenant: None });
+        let collector = Collector::new(budget, Policy { content: true, ..Policy::default() });
         install_thread(Sink::Collector(collector));
         let rest = Rest::new(&endpoint, None).unwrap();
         Self { handle: Handle::spawn(collector, Box::new(rest)) }
