@@ -7,6 +7,7 @@
 #[macro_use]
 mod support;
 
+mod carried;
 mod ids;
 mod isolation;
 mod panics;

@@ -9,6 +9,7 @@ use tracium::set_tenant;
 use crate::support::{Rule, again, assert_here, pause, state};
 
 const RULES: &[&[Rule]] = &[
+    crate::carried::RULES,
     crate::ids::RULES,
     crate::isolation::RULES,
     crate::panics::RULES,

@@ -25,6 +25,7 @@ mod main_fn;
 mod nearest;
 mod params;
 mod returns;
+mod spawned;
 
 use args::Kind;
 use proc_macro::TokenStream;

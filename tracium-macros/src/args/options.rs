@@ -61,8 +61,6 @@ pub(crate) struct Options {
     pub(crate) input: Option<Expr>,
     pub(crate) output: Option<Span>,
     pub(crate) bind: Option<Ident>,
-    /// For the rewriting of spawned work, which is a later step.
-    #[cfg_attr(not(test), allow(dead_code))]
     pub(crate) propagate: Option<bool>,
     pub(crate) from: Option<Expr>,
     pub(crate) missing: Option<Missing>,

@@ -14,6 +14,7 @@ use crate::item::{Item, classify};
 use crate::layer::{Layer, Target};
 use crate::params::{Param, name_wildcards, params};
 use crate::returns::{self, ReturnedFuture};
+use crate::spawned;
 use proc_macro2::TokenStream;
 use quote::quote_spanned;
 use syn::Type;
@@ -69,6 +70,11 @@ fn instrument(
     let layer = Layer::new(kind, options, target, errors);
     if !errors.is_empty() {
         return None;
+    }
+    if options.propagate == Some(false) {
+        order::leave_spawned_alone(&mut function);
+    } else if !order::spawned_is_left_alone(&function) {
+        spawned::carry(&mut function, &layer.krate);
     }
     let in_place = matches!(shape, Shape::Sync(_)) && sync::stays_in_place(&layer, &function);
     if !in_place && !matches!(shape, Shape::Returned(..)) {

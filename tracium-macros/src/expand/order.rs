@@ -1,4 +1,7 @@
+//! What attributes of one function have to know of each other.
+//!
 //! `tenant_scope` above `trace`: the attribute that expands last is the outermost, and the tenant has to be.
+//! `propagate = false` on one of them holds for the function, so for all of them.
 
 use crate::args::{MOVED, Options};
 use crate::function::Function;
@@ -47,12 +50,46 @@ fn opens_span(attr: &Attribute) -> bool {
 
 /// `#[t(agent = ..)]`
 fn names_an_agent(attr: &Attribute) -> bool {
-    let Meta::List(list) = &attr.meta else { return false };
+    value_of(attr, "agent").is_some()
+}
+
+/// What begins the value of `key = ..` in an attribute.
+fn value_of(attr: &Attribute, key: &str) -> Option<TokenTree> {
+    let Meta::List(list) = &attr.meta else { return None };
     let tokens: Vec<TokenTree> = list.tokens.clone().into_iter().collect();
-    tokens.windows(2).any(|pair| match pair {
-        [TokenTree::Ident(name), TokenTree::Punct(equals)] => name == "agent" && equals.as_char() == '=',
-        _ => false,
+    tokens.windows(3).find_map(|three| match three {
+        [TokenTree::Ident(name), TokenTree::Punct(equals), value] if name == key && equals.as_char() == '=' => {
+            Some(value.clone())
+        }
+        _ => None,
     })
+}
+
+/// Whether an attribute further down says `propagate = false`.
+pub(super) fn spawned_is_left_alone(function: &Function) -> bool {
+    let says_so = |attr: &Attribute| value_of(attr, "propagate").is_some_and(|value| value.to_string() == "false");
+    function.attrs.iter().filter(|attr| is_ours(attr)).any(says_so)
+}
+
+/// Says `propagate = false` on the attributes further down.
+pub(super) fn leave_spawned_alone(function: &mut Function) {
+    for attr in function.attrs.iter_mut().filter(|attr| is_ours(attr)) {
+        if value_of(attr, "propagate").is_some() {
+            continue;
+        }
+        let path = attr.path().clone();
+        let (delimiter, tokens) = match &attr.meta {
+            Meta::List(list) => (list.delimiter.clone(), list.tokens.clone()),
+            _ => (syn::MacroDelimiter::Paren(syn::token::Paren::default()), TokenStream::new()),
+        };
+        let comma = (!tokens.is_empty() && needs_comma(&tokens)).then(|| quote!(,));
+        let tokens = quote!(#tokens #comma propagate = false);
+        attr.meta = Meta::List(syn::MetaList { path, delimiter, tokens });
+    }
+}
+
+fn is_ours(attr: &Attribute) -> bool {
+    opens_span(attr) || attr.path().segments.last().is_some_and(|last| last.ident == "tenant_scope")
 }
 
 const FOREIGN: &[&str] = &["fastrace", "minitrace", "opentelemetry", "tracing"];

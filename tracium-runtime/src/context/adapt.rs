@@ -33,7 +33,12 @@ pin_project! {
 
 impl<F> InContext<F> {
     pub(crate) fn new(context: Context, inner: F) -> Self {
-        Self { inner: Some(inner), scope: Some(Scope::new(context)) }
+        Self::within(Some(context), inner)
+    }
+
+    /// Without a context it runs outside any scope.
+    pub(crate) fn within(context: Option<Context>, inner: F) -> Self {
+        Self { inner: Some(inner), scope: context.map(Scope::new) }
     }
 }
 

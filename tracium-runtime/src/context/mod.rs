@@ -11,6 +11,7 @@ mod plain;
 mod scope;
 mod scoped;
 mod slot;
+pub(crate) mod spawned;
 #[cfg(feature = "tokio")]
 mod tasks;
 pub mod thread;

@@ -1,6 +1,7 @@
 //! Functions that `macro_rules!` writes, wholly or in parts.
 
 use crate::wait;
+use std::future::Future;
 use std::pin::Pin;
 
 macro_rules! function {

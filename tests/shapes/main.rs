@@ -1,10 +1,16 @@
 //! An annotated function compiles wherever the plain one does, without a warning, and means the same.
 //!
+//! This is compiled in two editions: here in that of the root package, and by `tests/crates/edition-2021`.
+//!
 //! Most modules are shapes of functions: that they compile under this crate's lints is the test. A shape that has a
 //! meaning to lose, such as an order of drops, is called as well and compared with the plain function.
 
 // The shapes are there to be compiled: many are not called, and the compiler knows that nobody else can.
 #![allow(dead_code, unreachable_pub)]
+#![deny(warnings)]
+
+// Edition 2021 has it not in its prelude.
+use std::future::Future;
 
 /// The item plain, and under each attribute.
 macro_rules! each_attribute {

@@ -5,6 +5,7 @@
 
 use crate::wait;
 use futures::future::{BoxFuture, FutureExt as _, LocalBoxFuture};
+use std::future::Future;
 use std::num::ParseIntError;
 use std::pin::Pin;
 use std::rc::Rc;

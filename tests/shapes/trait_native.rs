@@ -1,6 +1,7 @@
 //! Async methods of traits without a helper, and `impl Future` implemented by `async fn`.
 
 use crate::wait;
+use std::future::Future;
 
 pub trait Tool {
     fn call(&self, number: u8) -> impl Future<Output = Result<u8, String>> + Send;

@@ -1,0 +1,1 @@
+//! See the test: it is `tests/shapes` of the root package.
