@@ -41,7 +41,7 @@
 //! | saying more of them | [`current_span`], [`current_trace`], [`TokenUsage`] |
 //! | recording without attributes | [`start_trace`], [`start_span`] |
 //! | tenants | [`tenant_scope`](macro@tenant_scope), [`TenantId`], [`set_tenant`], [`current_tenant`], [`ResolveTenant`] |
-//! | taking the context along | [`Context`], [`ContextExt`], [`thread::spawn`], [`block_on`]; with the feature `tokio`, `spawn`, `spawn_blocking` and `spawn_local` |
+//! | taking the context along | [`Context`], [`ContextExt`], [`thread::spawn`], [`block_on`]; with the feature `tokio`, `spawn`, `spawn_blocking` and `spawn_local`; with `rayon`, `tracium::rayon` |
 //! | settings | [`init()`]; by code `builder` |
 //! | delivery and its accounting | `flush`, `flush_async`, `shutdown`, `stats`, `usage` |
 //! | tests | `testing::Recorder` |
@@ -50,8 +50,31 @@
 //!
 //! Everything runs under one tenant or under none. A scope (a trace, a span, a `tenant_scope`, a future or closure under
 //! a [`Context`]) takes its tenant from the scope around it or names its own, and what it sets ends with it. Work that
-//! leaves the scope without its context, such as a plain `tokio::spawn`, has no tenant; it never has that of whoever
-//! ran on its thread before. None of this depends on whether anything is exported.
+//! leaves the scope without its context has no tenant; it never has that of whoever ran on its thread before. None of
+//! this depends on whether anything is exported.
+//!
+//! # Spawned work
+//!
+//! In the body of an annotated function, what these calls are given keeps trace and tenant by itself; `propagate = false`
+//! turns that off:
+//!
+//! | recognized, where it is spelled out like this | |
+//! |---|---|
+//! | `tokio::spawn`, `tokio::task::{spawn, spawn_local, spawn_blocking}` | also with `::` before |
+//! | `.spawn`, `.spawn_local`, `.spawn_blocking` on a `JoinSet` | that is a local or an argument and declared as one |
+//! | `std::thread::spawn` | |
+//! | `rayon::spawn`, `rayon::join`, `rayon::scope` and `.spawn` on what its closure is given | while the thread waits it runs under no tenant, as it runs others' jobs then |
+//!
+//! They are recognized in closures and blocks of the body too, and in `join!`, `try_join!`, `select!` and `vec!`.
+//!
+//! | not recognized | use |
+//! |---|---|
+//! | imported names: `spawn(..)`, `task::spawn(..)`, `thread::spawn(..)` | the full path, or `tracium::spawn`, [`thread::spawn`] |
+//! | `Builder::spawn`, `std::thread::scope`, `Handle::spawn`, a `JoinSet` in a field, parallel iterators, other runtimes and pools | [`Context`], [`ContextExt`] |
+//! | other macros, functions and other items in the body | attributes of their own |
+//! | arguments of `get_or_init`, `get_or_try_init`, `call_once`, `call_once_force`, `LazyLock::new`, `LazyCell::new` | nothing: they run once for all tenants |
+//!
+//! Where the argument is no future or closure after all, since the path is another's, it is left as it is.
 //!
 //! One thing cannot be seen from inside a scope: sync code that drives the work of others, such as a runtime's own
 //! `block_on`, runs that work under the caller's tenant. Use [`block_on`] or [`Context::unscoped`] there.
@@ -63,11 +86,15 @@
 //! | `console` (default) | traces as trees on standard error |
 //! | `rest` (default) | export to Tracium's REST API |
 //! | `tokio` (default) | `spawn`, `spawn_blocking`, `spawn_local` |
+//! | `rayon` | `rayon::join`, `rayon::scope`, `rayon::spawn` |
 //! | `collect` | collection alone: the exporter `discard` and `testing::Recorder`; every exporter turns it on |
 //!
 //! A library depends on this crate with `default-features = false`: attributes, tenants and context work in full, and
 //! recording does nothing until an application turns collection on.
 #![cfg_attr(docsrs, feature(doc_cfg))]
+
+#[cfg(feature = "rayon")]
+pub mod rayon;
 
 pub use tracium_macros::{llm, main, retrieval, skip, span, tenant_scope, tool, trace};
 #[doc(hidden)]

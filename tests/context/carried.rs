@@ -21,6 +21,7 @@ pub(crate) const RULES: &[Rule] = rules![
     the_callers_context_is_taken_when_the_call_is_made,
     what_was_spawned_and_never_ran_is_dropped_under_its_tenant,
     outside_any_scope_spawned_work_has_none_either,
+    rayon_carries_and_runs_the_jobs_of_others_under_no_tenant,
 ];
 
 type Seen = Option<String>;
@@ -302,4 +303,98 @@ fn outside_any_scope_spawned_work_has_none_either() {
     }
     assert!(orphan());
     assert!(!Context::root().run(orphan));
+}
+
+/// A job of nobody's, which the next wait of this pool's thread runs.
+fn others_job(seen: &std::sync::Arc<std::sync::Mutex<Vec<Seen>>>) {
+    let seen = std::sync::Arc::clone(seen);
+    rayon::spawn(move || seen.lock().unwrap().push(here()));
+}
+
+#[test]
+fn rayon_carries_and_runs_the_jobs_of_others_under_no_tenant() {
+    #[tracium::tenant_scope(from = "acme")]
+    fn joined(others: &std::sync::Arc<std::sync::Mutex<Vec<Seen>>>) -> Vec<Seen> {
+        let (left, right) = rayon::join(
+            || {
+                others_job(others);
+                here()
+            },
+            here,
+        );
+        assert_here("acme");
+        vec![left, right]
+    }
+    #[tracium::tenant_scope(from = "acme")]
+    fn in_scope(others: &std::sync::Arc<std::sync::Mutex<Vec<Seen>>>) -> Vec<Seen> {
+        let (sender, seen) = std::sync::mpsc::channel();
+        let inner = sender.clone();
+        rayon::scope(|scope| {
+            sender.send(here()).unwrap();
+            scope.spawn(move |scope| {
+                inner.send(here()).unwrap();
+                scope.spawn(move |_| inner.send(here()).unwrap());
+            });
+            others_job(others);
+        });
+        assert_here("acme");
+        let spawned = sender.clone();
+        rayon::spawn(move || spawned.send(here()).unwrap());
+        drop(sender);
+        // The pool has one thread, which is this one.
+        while rayon::yield_now() == Some(rayon::Yield::Executed) {}
+        seen.try_iter().collect()
+    }
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    let others = std::sync::Arc::default();
+    let seen = pool.install(|| joined(&others));
+    assert_eq!(seen.len(), 2);
+    assert_all(&seen, "acme");
+    let seen = pool.install(|| in_scope(&others));
+    assert_eq!(seen.len(), 4);
+    assert_all(&seen, "acme");
+    drop(pool);
+    let others = others.lock().unwrap();
+    assert_eq!(others.len(), 2);
+    assert_all(&others, None);
+}
+
+#[cfg(feature = "rayon")]
+#[test]
+fn our_rayon_carries_and_runs_the_jobs_of_others_under_no_tenant() {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    let others = std::sync::Arc::default();
+    let mut seen = pool.install(|| {
+        under("acme").run(|| {
+            let left = || {
+                others_job(&others);
+                here()
+            };
+            let (left, right) = tracium::rayon::join(left, here);
+            assert_here("acme");
+            vec![left, right]
+        })
+    });
+    let (sender, more) = std::sync::mpsc::channel();
+    pool.install(|| {
+        under("acme").run(|| {
+            let inner = sender.clone();
+            tracium::rayon::scope(|scope| {
+                sender.send(here()).unwrap();
+                scope.spawn(move |scope| {
+                    inner.send(here()).unwrap();
+                    scope.spawn(move |_| inner.send(here()).unwrap());
+                });
+                others_job(&others);
+            });
+            tracium::rayon::spawn(move || sender.send(here()).unwrap());
+        });
+    });
+    drop(pool);
+    seen.extend(more.iter());
+    assert_eq!(seen.len(), 6);
+    assert_all(&seen, "acme");
+    let others = others.lock().unwrap();
+    assert_eq!(others.len(), 2);
+    assert_all(&others, None);
 }
