@@ -33,4 +33,6 @@ mod payload;
 #[cfg(feature = "collect")]
 mod propagation;
 #[cfg(feature = "collect")]
+mod streamed;
+#[cfg(feature = "collect")]
 mod traces;

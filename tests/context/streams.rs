@@ -2,7 +2,7 @@
 
 use std::pin::{Pin, pin};
 
-use futures::stream::{self, FuturesUnordered, Stream, StreamExt};
+use futures::stream::{self, BoxStream, FuturesUnordered, Stream, StreamExt};
 use tracium::{ContextExt, set_tenant};
 
 use crate::support::{Ends, Rule, assert_all, assert_here, here, pause, run, seen_over, under};
@@ -13,6 +13,7 @@ pub(crate) const RULES: &[Rule] = rules![
     what_a_stream_sets_stays_in_it,
     streams_merged_into_one_keep_each_their_own_tenant,
     an_adapted_stream_is_as_long_as_it_was,
+    a_returned_stream_keeps_the_tenant_of_its_call_in_every_poll_and_on_drop,
 ];
 
 fn tenants(count: usize) -> impl Stream<Item = Option<String>> + Send {
@@ -104,4 +105,32 @@ fn an_adapted_stream_is_as_long_as_it_was() {
     let adapted = stream::iter([1, 2, 3]).in_current_context();
     assert_eq!(adapted.size_hint(), (3, Some(3)));
     assert_eq!(run(adapted.collect::<Vec<_>>()), [1, 2, 3]);
+}
+
+#[test]
+fn a_returned_stream_keeps_the_tenant_of_its_call_in_every_poll_and_on_drop() {
+    #[tracium::tenant_scope(from = tenant)]
+    fn direct(tenant: &str, ends: &Ends) -> impl Stream<Item = Option<String>> + Send + use<> {
+        let note = ends.note();
+        tenants(3).inspect(move |_| _ = &note)
+    }
+    #[tracium::tenant_scope(from = tenant, missing = reject)]
+    async fn later(tenant: &str, ends: &Ends) -> Result<BoxStream<'static, Option<String>>, tracium::TenantError> {
+        pause().await;
+        let note = ends.note();
+        Ok(tenants(3).inspect(move |_| _ = &note).boxed())
+    }
+    let ends = Ends::default();
+    run(under("globex").scope(async {
+        let streams = [direct("acme", &ends).boxed(), later("acme", &ends).await.unwrap()];
+        assert_here("globex");
+        for mut stream in streams {
+            assert_eq!(stream.next().await.unwrap().as_deref(), Some("acme"));
+            assert_here("globex");
+            drop(stream);
+            ends.assert("acme");
+            assert_here("globex");
+        }
+        assert!(later("", &ends).await.is_err());
+    }));
 }

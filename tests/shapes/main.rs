@@ -66,6 +66,7 @@ mod patterns;
 mod receivers;
 mod redefined;
 mod results;
+mod streams;
 mod trait_boxed;
 mod trait_native;
 mod unusual;

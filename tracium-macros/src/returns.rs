@@ -91,25 +91,98 @@ pub(crate) fn is_inferred(ty: &Type) -> bool {
 
 /// The future that the type is, if it is one.
 pub(crate) fn returned_future(ty: &Type) -> Option<ReturnedFuture> {
+    let Wrapped { wrapping, output } = wrapped(ty, &FUTURE)?;
+    Some(ReturnedFuture { wrapping, output })
+}
+
+/// A stream that a function returns, by its spelling.
+pub(crate) struct ReturnedStream {
+    pub(crate) wrapping: Wrapping,
+    /// The type of its items, where that can be read.
+    pub(crate) item: Option<Type>,
+    /// The stream's type.
+    pub(crate) ty: Type,
+    /// It is what a `Result` has in `Ok`.
+    pub(crate) in_result: bool,
+}
+
+/// The stream that the type is, or that it has in `Ok`.
+pub(crate) fn returned_stream(ty: &Type) -> Option<ReturnedStream> {
+    let ty = peel(ty);
+    if let Some(Wrapped { wrapping, output: item }) = wrapped(ty, &STREAM) {
+        return Some(ReturnedStream { wrapping, item, ty: ty.clone(), in_result: false });
+    }
+    let Type::Path(path) = ty else { return None };
+    let last = path.path.segments.last().filter(|last| last.ident == "Result")?;
+    let ok = types(last)?.next()?;
+    let Wrapped { wrapping, output: item } = wrapped(ok, &STREAM)?;
+    Some(ReturnedStream { wrapping, item, ty: ok.clone(), in_result: true })
+}
+
+/// A trait whose values are wrapped, in the forms in which functions return them.
+struct Poll {
+    name: &'static str,
+    output: &'static str,
+    /// Names for `Pin<Box<dyn ..>>`.
+    aliases: [&'static str; 2],
+}
+
+const FUTURE: Poll = Poll { name: "Future", output: "Output", aliases: ["BoxFuture", "LocalBoxFuture"] };
+const STREAM: Poll = Poll { name: "Stream", output: "Item", aliases: ["BoxStream", "LocalBoxStream"] };
+
+struct Wrapped {
+    wrapping: Wrapping,
+    output: Option<Type>,
+}
+
+fn wrapped(ty: &Type, poll: &Poll) -> Option<Wrapped> {
     match peel(ty) {
         Type::ImplTrait(implied) => {
-            let output = future_bound(&implied.bounds)?;
+            let output = poll.bound(&implied.bounds)?;
             let wrapping = if has_bound(&implied.bounds, "Unpin") { Wrapping::Pinned } else { Wrapping::Bare };
-            Some(ReturnedFuture { wrapping, output })
+            Some(Wrapped { wrapping, output })
         }
         Type::Path(path) if path.qself.is_none() => {
             let last = path.path.segments.last()?;
             if last.ident == "Pin" {
                 let pointee = boxed(only_type(last)?)?;
-                return Some(ReturnedFuture { wrapping: Wrapping::Pinned, output: dyn_future(pointee)? });
+                return Some(Wrapped { wrapping: Wrapping::Pinned, output: poll.object(pointee)? });
             }
             if last.ident == "Box" {
-                return Some(ReturnedFuture { wrapping: Wrapping::Boxed, output: dyn_future(only_type(last)?)? });
+                return Some(Wrapped { wrapping: Wrapping::Boxed, output: poll.object(only_type(last)?)? });
             }
-            let alias = last.ident == "BoxFuture" || last.ident == "LocalBoxFuture";
-            alias.then(|| ReturnedFuture { wrapping: Wrapping::Pinned, output: only_type(last).cloned() })
+            let alias = poll.aliases.iter().any(|alias| last.ident == alias);
+            alias.then(|| Wrapped { wrapping: Wrapping::Pinned, output: only_type(last).cloned() })
         }
         _ => None,
+    }
+}
+
+impl Poll {
+    /// `Some(output)` where one of the bounds is the trait, as in `Future<Output = output>`, and ours has the others too.
+    #[allow(clippy::option_option)] // No such thing; one of an output that is not said; one of this output.
+    fn bound(&self, bounds: &Punctuated<TypeParamBound, Token![+]>) -> Option<Option<Type>> {
+        const AUTO: &[&str] = &["Send", "Sync", "Unpin"];
+        let found = last_segments(bounds).find(|last| last.ident == self.name)?;
+        let ours = |last: &PathSegment| last.ident == self.name || AUTO.iter().any(|auto| last.ident == auto);
+        if !last_segments(bounds).all(ours) {
+            return None;
+        }
+        let PathArguments::AngleBracketed(arguments) = &found.arguments else { return Some(None) };
+        let output = arguments.args.iter().find_map(|argument| match argument {
+            GenericArgument::AssocType(assoc) if assoc.ident == self.output => Some(assoc.ty.clone()),
+            _ => None,
+        });
+        Some(output)
+    }
+
+    #[allow(clippy::option_option)] // As above.
+    fn object(&self, ty: &Type) -> Option<Option<Type>> {
+        match peel(ty) {
+            Type::TraitObject(object) => self.bound(&object.bounds),
+            Type::ImplTrait(implied) => self.bound(&implied.bounds),
+            _ => None,
+        }
     }
 }
 
@@ -120,36 +193,20 @@ fn boxed(ty: &Type) -> Option<&Type> {
     }
 }
 
-#[allow(clippy::option_option)] // No future; one of an output that is not said; one of this output.
-fn dyn_future(ty: &Type) -> Option<Option<Type>> {
-    match peel(ty) {
-        Type::TraitObject(object) => future_bound(&object.bounds),
-        Type::ImplTrait(implied) => future_bound(&implied.bounds),
-        _ => None,
-    }
-}
-
 /// The one type among a segment's generic arguments.
 fn only_type(segment: &PathSegment) -> Option<&Type> {
-    let PathArguments::AngleBracketed(arguments) = &segment.arguments else { return None };
-    let mut types = arguments.args.iter().filter_map(|argument| match argument {
-        GenericArgument::Type(ty) => Some(ty),
-        _ => None,
-    });
+    let mut types = types(segment)?;
     let first = types.next()?;
     types.next().is_none().then_some(first)
 }
 
-/// `Some(output)` where one of the bounds is `Future<Output = output>`.
-#[allow(clippy::option_option)] // As above.
-fn future_bound(bounds: &Punctuated<TypeParamBound, Token![+]>) -> Option<Option<Type>> {
-    let future = last_segments(bounds).find(|last| last.ident == "Future")?;
-    let PathArguments::AngleBracketed(arguments) = &future.arguments else { return Some(None) };
-    let output = arguments.args.iter().find_map(|argument| match argument {
-        GenericArgument::AssocType(assoc) if assoc.ident == "Output" => Some(assoc.ty.clone()),
+fn types(segment: &PathSegment) -> Option<impl Iterator<Item = &Type>> {
+    let PathArguments::AngleBracketed(arguments) = &segment.arguments else { return None };
+    let types = arguments.args.iter().filter_map(|argument| match argument {
+        GenericArgument::Type(ty) => Some(ty),
         _ => None,
     });
-    Some(output)
+    Some(types)
 }
 
 fn has_bound(bounds: &Punctuated<TypeParamBound, Token![+]>, name: &str) -> bool {

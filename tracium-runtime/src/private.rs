@@ -1,6 +1,7 @@
 //! What the attributes expand to. No part of the public interface: it changes with the macros.
 
 pub use crate::context::spawned::{closure_to_spawn, future_to_spawn, spawning, unscoped};
+pub use crate::context::stream::{StreamScope, run_stream, scoped_stream, stream_of};
 pub use crate::context::{
     Annotated, Attribute, Begin, Guard, InputCapture, PlainSpan, Scoped, SpanGuard, SpanOptions, TraceOptions, enter,
     enter_span, run, run_span, scoped, scoped_span,

@@ -1,7 +1,6 @@
 //! `async fn`
 
-use super::observe::observer;
-use super::return_edge;
+use super::{return_edge, stream};
 use crate::function::Function;
 use crate::layer::Layer;
 use crate::params::{Param, take_over};
@@ -64,26 +63,19 @@ pub(super) fn body(layer: &Layer, function: &Function, params: &[Param]) -> Opti
     }
     let value = returns::declared(&function.sig.output);
     let edge = return_edge(layer, value);
-    let observer = observer(layer, value);
     // A plain span is opened with its scope: most spans are like this, and it is most of what they cost.
-    let (scoped, opening) = if layer.is_plain {
-        (quote_spanned!(*span=> #krate::__private::scoped_span), None)
-    } else {
-        (quote_spanned!(*span=> #krate::__private::scoped), Some(opening))
+    let plain = layer.is_plain && value.and_then(returns::returned_stream).is_none();
+    let opening = (!plain).then_some(opening);
+    let block = quote_spanned! {*span=>
+        async move {
+            #take_over
+            #edge
+            #opening
+            #binding
+            #body
+        }
     };
-    Some(quote_spanned! {*span=>
-        #meta
-        #scoped(
-            &#meta_name,
-            async move {
-                #take_over
-                #edge
-                #opening
-                #binding
-                #body
-            },
-            #observer,
-        )
-        .await
-    })
+    let scoped =
+        if plain { stream::scoped_span(layer, value, &block) } else { stream::scoped(layer, value, &block) };
+    Some(quote_spanned!(*span=> #meta #scoped.await))
 }

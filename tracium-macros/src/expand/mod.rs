@@ -4,6 +4,7 @@ mod asynchronous;
 mod observe;
 mod order;
 mod returned;
+mod stream;
 mod sync;
 
 use crate::args::{Kind, Options};
@@ -68,6 +69,7 @@ fn instrument(
     let params = shape.params(&function);
     let target = Target { function: &function, params: &params, value: shape.value() };
     let layer = Layer::new(kind, options, target, errors);
+    stream::refuse_output(&layer, shape.value(), errors);
     if !errors.is_empty() {
         return None;
     }

@@ -31,13 +31,8 @@ pub(super) fn observer(layer: &Layer, value: Option<&Type>) -> TokenStream {
         return quote_spanned!(*span=> |_| {});
     }
     let outcome = watches(layer, value).then(|| {
-        quote_spanned! {*span=>
-            #[allow(unused_imports)]
-            use #krate::__private::{
-                OfAny as _, OfDebug as _, OfDeref as _, OfDisplay as _, OfError as _, OfResult as _,
-            };
-            #krate::__private::outcome((&&&&&&#krate::__private::Returned(returned)).failure());
-        }
+        let failure = failure(layer);
+        quote_spanned!(*span=> #krate::__private::outcome({ #failure });)
     });
     let output = layer.output.map(|output| {
         let here = at(output);
@@ -52,4 +47,27 @@ pub(super) fn observer(layer: &Layer, value: Option<&Type>) -> TokenStream {
         }
     });
     quote_spanned!(*span=> |returned| { #outcome #output })
+}
+
+/// What a stream's items are shown to: one that is an `Err` is a failure, if it is the last.
+pub(super) fn item_observer(layer: &Layer, item: Option<&Type>) -> TokenStream {
+    let span = layer.span;
+    // A type that cannot be read may be anything.
+    if layer.watched && item.is_none_or(|item| returns::may_be_result(Some(item))) {
+        let failure = failure(layer);
+        quote_spanned!(span=> |returned| { #failure })
+    } else {
+        quote_spanned!(span=> |_| ::core::option::Option::None)
+    }
+}
+
+fn failure(layer: &Layer) -> TokenStream {
+    let Layer { krate, span, .. } = layer;
+    quote_spanned! {*span=>
+        #[allow(unused_imports)]
+        use #krate::__private::{
+            OfAny as _, OfDebug as _, OfDeref as _, OfDisplay as _, OfError as _, OfResult as _,
+        };
+        (&&&&&&#krate::__private::Returned(returned)).failure()
+    }
 }

@@ -1,7 +1,6 @@
 //! Functions that are not async but return a future: the scope begins when that future is first polled.
 
-use super::observe::observer;
-use super::return_edge;
+use super::{return_edge, stream};
 use crate::args::leaves;
 use crate::errors::Errors;
 use crate::function::Function;
@@ -88,13 +87,10 @@ fn halves(layer: &Layer) -> (Option<&TokenStream>, &TokenStream) {
 
 /// `scoped(&META, async move { .. }, ..)`
 fn scoped(layer: &Layer, future: &ReturnedFuture, opener: &TokenStream, body: &TokenStream) -> TokenStream {
-    let Layer { krate, span, meta_name, .. } = layer;
     let output = future.output.as_ref();
     let edge = output.map(|output| return_edge(layer, Some(output)));
-    let observer = observer(layer, output);
-    quote_spanned! {*span=>
-        #krate::__private::scoped(&#meta_name, #opener { #edge #body }, #observer)
-    }
+    let span = layer.span;
+    stream::scoped(layer, output, &quote_spanned!(span=> #opener { #edge #body }))
 }
 
 /// The function's last expression, where that makes the future.
@@ -163,7 +159,10 @@ impl<'a> Tail<'a> {
         match future {
             Expr::Async(block) if block.attrs.is_empty() => Some(self.block_with(block, earlier)),
             // What an attribute that expanded before ours made of such a block: it is made in our scope.
-            Expr::Call(call) if is_path(&call.func, &["__private", "scoped"]) => {
+            Expr::Call(call)
+                if is_path(&call.func, &["__private", "scoped"])
+                    || is_path(&call.func, &["__private", "scoped_stream"]) =>
+            {
                 let Some(Expr::Async(block)) = call.args.iter().nth(1) else { return None };
                 let (early, opening, binding) = self.opening(&call.to_token_stream(), earlier);
                 let span = self.layer.span;

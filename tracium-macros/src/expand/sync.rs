@@ -1,6 +1,7 @@
 //! Functions that are neither async nor return a future.
 
-use super::observe::{observer, observes};
+use super::observe::observes;
+use super::stream;
 use crate::function::Function;
 use crate::layer::Layer;
 use crate::params::{Param, take_over};
@@ -13,7 +14,9 @@ pub(super) fn stays_in_place(layer: &Layer, function: &Function) -> bool {
     let output = &function.sig.output;
     // A closure would be the caller that `#[track_caller]` reports.
     let tracked = function.has_attribute("track_caller") && layer.output.is_none();
-    tracked || returns::is_never(output) || !observes(layer, returns::declared(output))
+    let value = returns::declared(output);
+    let observed = observes(layer, value) || value.and_then(returns::returned_stream).is_some();
+    tracked || returns::is_never(output) || !observed
 }
 
 // Input:
@@ -80,30 +83,24 @@ pub(super) fn guarded(layer: &Layer, function: &Function) -> Option<TokenStream>
 //
 // The closure goes straight to where an `FnOnce` is asked for: only then may it give back what it borrowed mutably.
 pub(super) fn run(layer: &Layer, function: &Function, params: &[Param]) -> Option<TokenStream> {
-    let Layer { krate, span, meta, meta_name, opening, .. } = layer;
+    let Layer { span, meta, opening, .. } = layer;
     let binding = layer.binding();
-    let value = returns::declared(&function.sig.output)?;
-    let observer = observer(layer, Some(value));
-    let value = returns::erase(value);
+    let declared = returns::declared(&function.sig.output)?;
+    let value = returns::erase(declared);
     let body = &function.body.as_ref()?.tokens;
     let take_over = take_over(params, body, *span);
     // A plain span is opened with its scope: most spans are like this, and it is most of what they cost.
-    let (run, opening) = if layer.is_plain {
-        (quote_spanned!(*span=> #krate::__private::run_span), None)
-    } else {
-        (quote_spanned!(*span=> #krate::__private::run), Some(opening))
+    let plain = layer.is_plain && returns::returned_stream(declared).is_none();
+    let opening = (!plain).then_some(opening);
+    let closure = quote_spanned! {*span=>
+        move || -> #value {
+            #take_over
+            #opening
+            #binding
+            #body
+        }
     };
-    Some(quote_spanned! {*span=>
-        #meta
-        #run(
-            &#meta_name,
-            move || -> #value {
-                #take_over
-                #opening
-                #binding
-                #body
-            },
-            #observer,
-        )
-    })
+    let run =
+        if plain { stream::run_span(layer, Some(declared), &closure) } else { stream::run(layer, Some(declared), &closure) };
+    Some(quote_spanned!(*span=> #meta #run))
 }

@@ -86,6 +86,11 @@ impl<A: Attribute> Begin for Annotated<A> {
     }
 }
 
+/// The scope of an annotated function, where it gets one.
+pub(super) fn begin<A: Attribute>() -> Option<Box<Scope>> {
+    Annotated::<A>(PhantomData).begin().0
+}
+
 /// The scope of a sync function, opened in place.
 #[must_use]
 #[derive(Debug)]

@@ -12,6 +12,7 @@ mod scope;
 mod scoped;
 mod slot;
 pub(crate) mod spawned;
+pub(crate) mod stream;
 #[cfg(feature = "tokio")]
 mod tasks;
 pub mod thread;
