@@ -38,7 +38,7 @@ fn every_known_call_carries_the_tenant() {
         seen.extend(::tokio::task::spawn(seen_over(3)).await.unwrap());
         seen.push(tokio::task::spawn_blocking(here).await.unwrap());
         seen.extend(tokio::task::spawn_local(seen_over(3)).await.unwrap());
-        seen.push(std::thread::spawn(|| here()).join().unwrap());
+        seen.push(std::thread::spawn(|| here().or(None)).join().unwrap());
         let mut set = JoinSet::new();
         set.spawn(seen_over(3));
         set.spawn_local(async move { seen_over(1).await });
@@ -326,6 +326,7 @@ fn rayon_carries_and_runs_the_jobs_of_others_under_no_tenant() {
         vec![left, right]
     }
     #[tracium::tenant_scope(from = "acme")]
+    #[tracium::span(kind = "tool")]
     fn in_scope(others: &std::sync::Arc<std::sync::Mutex<Vec<Seen>>>) -> Vec<Seen> {
         let (sender, seen) = std::sync::mpsc::channel();
         let inner = sender.clone();

@@ -44,6 +44,9 @@ macro_rules! same_order {
 const A: fn() -> Noisy = || Noisy("a");
 const B: fn() -> Noisy = || Noisy("b");
 const C: fn() -> Noisy = || Noisy("c");
+const D: fn() -> Noisy = || Noisy("d");
+const E: fn() -> Noisy = || Noisy("e");
+const F: fn() -> Noisy = || Noisy("f");
 
 same_order! { variables_go_before_arguments: |f: fn(_, _) -> _| f(A(), B());
     pub fn f(_a: Noisy, _b: Noisy) -> Result<(), String> {
@@ -92,6 +95,34 @@ same_order! { fields_keep_their_places: |f: fn(_, _) -> _| f((A(), B()), C());
 same_order! { an_unnamed_argument_keeps_its_place: |f: fn(_, _, _) -> _| f(A(), B(), C());
     pub fn f(a: Noisy, _: Noisy, _c: Noisy) -> Result<(), String> {
         let _used = &a;
+        Ok(())
+    }
+}
+
+same_order! { nameless_parts_keep_their_places: |f: fn(_, _, _) -> _| f(A(), (B(), C()), D());
+    pub fn f(_a: Noisy, (_, _c): (Noisy, Noisy), _d: Noisy) -> Result<(), String> {
+        let _variable = Noisy("variable");
+        Ok(())
+    }
+}
+
+same_order! { nameless_parts_of_several_keep_their_places: |f: fn(_, _, _, _) -> _| f((A(), B()), (C(), D()), E(), F());
+    pub fn f((_a, _): (Noisy, Noisy), (_, _d): (Noisy, Noisy), _: Noisy, mut f: Noisy) -> Result<(), String> {
+        f.0 = "g";
+        Ok(())
+    }
+}
+
+same_order! { a_field_by_reference_keeps_its_whole_in_place: |f: fn(_, _) -> _| f(A(), (B(), C()));
+    pub fn f(_a: Noisy, (ref b, ..): (Noisy, Noisy)) -> Result<usize, String> {
+        Ok(b.0.len())
+    }
+}
+
+same_order! { async_nameless_parts_keep_their_places: |f: fn(_, _, _) -> _| wait(f(A(), (B(), C(), D()), E()));
+    pub async fn f(_a: Noisy, (_, c, _): (Noisy, Noisy, Noisy), _e: Noisy) -> Result<(), String> {
+        std::future::ready(()).await;
+        drop(c);
         Ok(())
     }
 }

@@ -106,6 +106,30 @@ each_attribute!(
 );
 
 each_attribute!(
+    mod shared_between_threads {
+        pub fn f(number: u8) -> impl Future<Output = u8> + Send + Sync {
+            async move { number }
+        }
+    }
+);
+
+each_attribute!(
+    mod of_more_than_a_future {
+        pub fn f(number: u8) -> impl Future<Output = u8> + Clone {
+            std::future::ready(number)
+        }
+    }
+);
+
+each_attribute!(
+    mod recursive_and_boxed {
+        pub fn f(number: u8) -> Pin<Box<dyn Future<Output = u8> + Send>> {
+            Box::pin(async move { if number == 0 { 0 } else { f(number - 1).await + 1 } })
+        }
+    }
+);
+
+each_attribute!(
     mod recursive {
         pub async fn f(number: u8) -> Result<u8, String> {
             if number == 0 { Ok(0) } else { Ok(Box::pin(f(number - 1)).await? + 1) }
@@ -144,6 +168,9 @@ fn futures_come_to_what_they_did() {
     assert_eq!(wait(branches::stacked::f(1)), Ok(1));
     assert_eq!(wait(coerced::stacked::f("abc")).to_string(), "3");
     assert_eq!(wait(recursive::stacked::f(3)), Ok(3));
+    assert_eq!(wait(recursive_and_boxed::stacked::f(3)), 3);
+    assert_eq!(wait(shared_between_threads::stacked::f(3)), 3);
+    assert_eq!(wait(of_more_than_a_future::stacked::f(3).clone()), 3);
     let request = Request { tenant: "acme".to_owned(), text: "a".to_owned() };
     assert_eq!(wait(Service { suffix: "b".to_owned() }.call(request)), Ok("ab".to_owned()));
 }

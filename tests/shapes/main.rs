@@ -51,6 +51,7 @@ macro_rules! each_attribute {
     };
 }
 
+mod awaitable_values;
 mod bodies;
 mod diverging;
 mod drop_order;
@@ -59,6 +60,7 @@ mod generics;
 mod impl_blocks;
 mod macro_made;
 mod mains;
+mod moved_arguments;
 mod names;
 mod options;
 mod order;
@@ -66,6 +68,7 @@ mod patterns;
 mod receivers;
 mod redefined;
 mod results;
+mod spawned;
 mod streams;
 mod trait_boxed;
 mod trait_native;

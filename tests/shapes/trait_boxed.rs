@@ -83,6 +83,56 @@ impl Tool for u16 {
     }
 }
 
+#[async_trait::async_trait]
+pub trait Search {
+    async fn find<'a, K>(&'a self, key: K, (first, second): (&'a str, u8)) -> Result<&'a str, Failure>
+    where
+        K: AsRef<str> + Send + 'static;
+
+    async fn only_for_the_tenant(&self, tenant: String, (other, _): (String, u8)) -> Result<u8, Failure>;
+
+    async fn only_outside(self: Box<Self>, tenant: String);
+}
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Generic, takes a pattern, returns what it borrowed.
+#[async_trait::async_trait]
+impl Search for Weather {
+    #[tracium::trace(agent = "support-bot", capture(first, second), metadata(key = key.as_ref()), output)]
+    #[tracium::tenant_scope(from = self.tenant.as_str(), missing = reject)]
+    async fn find<'a, K>(&'a self, key: K, (first, second): (&'a str, u8)) -> Result<&'a str, Failure>
+    where
+        K: AsRef<str> + Send + 'static,
+    {
+        std::future::ready(()).await;
+        match second {
+            0 => Err(format!("no {}", key.as_ref()).into()),
+            1 => Ok(&self.tenant),
+            _ => Ok(first),
+        }
+    }
+
+    #[tracium::tenant_scope(from = tenant)]
+    async fn only_for_the_tenant(&self, tenant: String, (_, _number): (String, u8)) -> Result<u8, Failure> {
+        Ok(self.days)
+    }
+
+    #[tracium::span(kind = "tool")]
+    #[tracium::tenant_scope(from = tenant.as_str())]
+    #[tracium::span(kind = "tool")]
+    async fn only_outside(self: Box<Self>, tenant: String) {}
+}
+
+#[test]
+fn boxed_generic_methods_do_what_they_did() {
+    let weather = Weather { tenant: "acme".to_owned(), days: 3 };
+    let found = |number| wait(weather.find("key".to_owned(), ("first", number))).map_err(|error| error.to_string());
+    assert_eq!([found(0), found(1), found(2)], [Err("no key".to_owned()), Ok("acme"), Ok("first")]);
+    assert_eq!(wait(weather.only_for_the_tenant(String::new(), (String::new(), 1))).unwrap(), 3);
+    wait(Box::new(weather).only_outside("acme".to_owned()));
+}
+
 #[test]
 fn boxed_methods_do_what_they_did() {
     let mut weather = Weather { tenant: "acme".to_owned(), days: 0 };

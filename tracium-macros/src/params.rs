@@ -2,6 +2,7 @@
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote_spanned};
+use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::{Attribute, FnArg, Ident, Pat, PatIdent, ReceiverKind, Signature, Type};
 
@@ -67,28 +68,81 @@ pub(crate) fn names(pat: &Pat) -> Vec<PatIdent> {
     names.0
 }
 
-/// Names each `_` that has to be dropped before an argument that has a name.
+/// Leaves to a `move` block what of the arguments has no name: a block takes over what it names and drops that first,
+/// and the rest would be dropped late where it was early.
 ///
-/// A block takes over what it names, and drops that first: `_` would be dropped late where it was early. This is the
-/// one case in which a signature is changed, and only the name.
-pub(crate) fn name_wildcards(sig: &mut Signature) {
+/// A `_` gets a name. A pattern with nameless parts moves into the block, with all arguments behind it, as the compiler
+/// does with those of an `async fn`; the statements for it are given back. Only names and patterns of the signature
+/// change, and only behind an argument that owns something, which is rare.
+pub(crate) fn take_in(sig: &mut Signature) -> TokenStream {
+    let mut statements = TokenStream::new();
     let mut named_before = false;
+    let mut moves = false;
     for (at, input) in sig.inputs.iter_mut().enumerate() {
-        match input {
-            FnArg::Receiver(_) => named_before = true,
-            FnArg::Typed(typed) if !owns(&typed.ty) => {}
-            FnArg::Typed(typed) => match &*typed.pat {
-                Pat::Wild(wild) if named_before => {
-                    let span = Span::mixed_site().located_at(wild.underscore_token.span);
-                    let ident = Ident::new(&format!("_{at}"), span);
-                    let attrs = wild.attrs.clone();
-                    let pat = PatIdent { attrs, by_ref: None, mutability: None, ident, subpat: None };
-                    *typed.pat = Pat::Ident(pat);
-                }
-                Pat::Wild(_) => {}
-                _ => named_before = true,
-            },
+        let FnArg::Typed(typed) = input else {
+            named_before = true;
+            continue;
+        };
+        let owned = owns(&typed.ty);
+        moves |= owned && named_before && !matches!(*typed.pat, Pat::Wild(_)) && has_nameless_part(&typed.pat);
+        if moves {
+            statements.extend(move_in(at, typed));
+        } else if let Pat::Wild(wild) = &*typed.pat {
+            if owned && named_before {
+                let span = Span::mixed_site().located_at(wild.underscore_token.span);
+                *typed.pat = named(Ident::new(&format!("_{at}"), span), wild.attrs.clone());
+            }
+        } else {
+            named_before |= owned;
         }
+    }
+    statements
+}
+
+// Input:
+//     (a, _): (A, B)
+//
+// Output:
+//     _1: (A, B)
+//
+//     let _1 = _1;
+//     let (a, _) = _1;
+fn move_in(at: usize, typed: &mut syn::PatType) -> TokenStream {
+    let attrs = cfgs(&typed.attrs);
+    let pat = (*typed.pat).clone();
+    let ident = match &pat {
+        Pat::Ident(PatIdent { ident, by_ref: None, subpat: None, .. }) => ident.clone(),
+        other => Ident::new(&format!("_{at}"), Span::mixed_site().located_at(other.span())),
+    };
+    let span = ident.span();
+    *typed.pat = named(ident.clone(), Vec::new());
+    let own = match &pat {
+        Pat::Ident(PatIdent { by_ref: None, subpat: None, .. }) => None,
+        _ => Some(quote_spanned!(span=> #(#attrs)* let #ident = #ident;)),
+    };
+    quote_spanned! {span=>
+        #own
+        #(#attrs)*
+        #[allow(clippy::used_underscore_binding)]
+        let #pat = #ident;
+    }
+}
+
+fn named(ident: Ident, attrs: Vec<Attribute>) -> Pat {
+    Pat::Ident(PatIdent { attrs, by_ref: None, mutability: None, ident, subpat: None })
+}
+
+/// Whether the pattern leaves a part of an owned value without a name to own it.
+fn has_nameless_part(pat: &Pat) -> bool {
+    match pat {
+        Pat::Ident(pat) => pat.by_ref.is_some(),
+        Pat::Paren(pat) => has_nameless_part(&pat.pat),
+        Pat::Slice(pat) => pat.elems.iter().any(has_nameless_part),
+        Pat::Struct(pat) => pat.rest.is_some() || pat.fields.iter().any(|field| has_nameless_part(&field.pat)),
+        Pat::Tuple(pat) => pat.elems.iter().any(has_nameless_part),
+        Pat::TupleStruct(pat) => pat.elems.iter().any(has_nameless_part),
+        Pat::Reference(_) => false,
+        _ => true,
     }
 }
 

@@ -66,6 +66,19 @@ pub(crate) fn is_no_result(ty: Option<&Type>) -> bool {
     }
 }
 
+/// Whether a value of the type may be a future, as far as its spelling tells.
+pub(crate) fn may_be_future(ty: &Type) -> bool {
+    const OTHERS: &[&str] = &["HashMap", "Option", "Result", "Self", "String", "Vec"];
+    match peel(ty) {
+        Type::Path(path) if path.qself.is_none() => {
+            let other = |last: &PathSegment| OTHERS.iter().any(|name| last.ident == name);
+            !is_primitive(ty) && !path.path.segments.last().is_some_and(other)
+        }
+        Type::Tuple(_) | Type::Array(_) | Type::Slice(_) | Type::Never(_) | Type::FnPtr(_) | Type::Ptr(_) => false,
+        _ => true,
+    }
+}
+
 /// The type with every `impl Trait` left to inference, for use in a body.
 pub(crate) fn erase(ty: &Type) -> Type {
     struct Eraser;

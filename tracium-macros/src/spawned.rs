@@ -18,18 +18,20 @@ mod paths;
 mod wrap;
 
 use crate::function::Function;
+use crate::layer::Layer;
 use paths::{Call, after_turbofish, begins_path, join_set_declared, known_call, last_macro};
 use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 use syn::{FnArg, Pat, Signature, Type};
 use wrap::Wrapper;
 
-/// Wraps what `function`'s body spawns.
-pub(crate) fn carry(function: &mut Function, krate: &TokenStream) {
+/// Wraps what `function`'s body spawns; `named` where the attribute says what the path of the crate is.
+pub(crate) fn carry(function: &mut Function, layer: &Layer, named: bool) {
     let Some(body) = &function.body else { return };
     if !may_spawn(&body.tokens) {
         return;
     }
-    let mut carrier = Carrier { wrapper: Wrapper { krate: krate.clone() }, names: join_sets(&function.sig) };
+    let wrapper = Wrapper { krate: layer.krate.clone(), named };
+    let mut carrier = Carrier { wrapper, names: join_sets(&function.sig) };
     let tokens = carrier.tokens(body.tokens.clone());
     if let Some(body) = &mut function.body {
         body.tokens = tokens;

@@ -1,6 +1,6 @@
 //! What the attributes expand to. No part of the public interface: it changes with the macros.
 
-pub use crate::context::spawned::{closure_to_spawn, future_to_spawn, spawning, unscoped};
+pub use crate::context::spawned::{carry_to_spawn, closure_to_spawn, future_to_spawn, spawning, unscoped};
 pub use crate::context::stream::{StreamScope, run_stream, scoped_stream, stream_of};
 pub use crate::context::{
     Annotated, Attribute, Begin, Guard, InputCapture, PlainSpan, Scoped, SpanGuard, SpanOptions, TraceOptions, enter,
@@ -46,6 +46,26 @@ pub fn open_span_with(meta: &'static SpanMeta, options: impl FnOnce(SpanOptions)
     open::open_span_with(meta, options(SpanOptions::new()).details);
 }
 
+/// Evaluates what a trace is opened with before its arguments are gone.
+pub fn prepare_trace(options: impl FnOnce(TraceOptions) -> TraceOptions) -> TraceOptions {
+    options(TraceOptions::new())
+}
+
+/// Opens the trace of the scope that was just entered, with what was prepared for it.
+pub fn open_prepared_trace(meta: &'static TraceMeta, options: TraceOptions) {
+    open::open_trace(meta, options);
+}
+
+/// Evaluates what a span is opened with before its arguments are gone.
+pub fn prepare_span(options: impl FnOnce(SpanOptions) -> SpanOptions) -> SpanOptions {
+    options(SpanOptions::new())
+}
+
+/// Opens the span of the scope that was just entered, with what was prepared for it.
+pub fn open_prepared_span(meta: &'static SpanMeta, options: SpanOptions) {
+    open::open_span_with(meta, options.details);
+}
+
 /// What `from` names.
 ///
 /// # Errors
@@ -85,6 +105,18 @@ pub fn bind_tenant(
 /// Captures the arguments that `capture(..)` names.
 pub fn capture_input(collect: impl FnOnce(&mut InputCapture)) {
     capture::input(collect);
+}
+
+/// Captures the arguments that `capture(..)` names before they are gone.
+pub fn prepare_input(collect: impl FnOnce(&mut InputCapture)) -> Option<InputCapture> {
+    open::is_on().then(|| capture::collected(collect))
+}
+
+/// Keeps what was captured before.
+pub fn capture_prepared_input(input: Option<InputCapture>) {
+    if let Some(input) = input {
+        capture::keep(input);
+    }
 }
 
 /// Captures what the function returned.

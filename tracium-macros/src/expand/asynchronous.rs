@@ -35,7 +35,7 @@ use quote::quote_spanned;
 //
 // One async block: a second one would double the size of the future.
 pub(super) fn body(layer: &Layer, function: &Function, params: &[Param]) -> Option<TokenStream> {
-    let Layer { krate, span, meta, meta_name, opening, .. } = layer;
+    let Layer { krate, span, meta, meta_name, taking_in, opening, .. } = layer;
     let binding = layer.binding();
     let body = &function.body.as_ref()?.tokens;
     let take_over = take_over(params, body, *span);
@@ -50,6 +50,7 @@ pub(super) fn body(layer: &Layer, function: &Function, params: &[Param]) -> Opti
                 async move {
                     #take_over
                     #edge
+                    #taking_in
                     #opening
                     #binding
                     #body
@@ -70,12 +71,12 @@ pub(super) fn body(layer: &Layer, function: &Function, params: &[Param]) -> Opti
         async move {
             #take_over
             #edge
+            #taking_in
             #opening
             #binding
             #body
         }
     };
-    let scoped =
-        if plain { stream::scoped_span(layer, value, &block) } else { stream::scoped(layer, value, &block) };
+    let scoped = if plain { stream::scoped_span(layer, value, &block) } else { stream::scoped(layer, value, &block) };
     Some(quote_spanned!(*span=> #meta #scoped.await))
 }

@@ -13,11 +13,11 @@ use crate::function::Function;
 use crate::impl_block;
 use crate::item::{Item, classify};
 use crate::layer::{Layer, Target};
-use crate::params::{Param, name_wildcards, params};
+use crate::params::{Param, params, take_in};
 use crate::returns::{self, ReturnedFuture};
 use crate::spawned;
 use proc_macro2::TokenStream;
-use quote::quote_spanned;
+use quote::{quote, quote_spanned};
 use syn::Type;
 
 /// Expands `trace`, `span` with its shorthands, and `tenant_scope`.
@@ -68,7 +68,7 @@ fn instrument(
     let shape = Shape::of(&function);
     let params = shape.params(&function);
     let target = Target { function: &function, params: &params, value: shape.value() };
-    let layer = Layer::new(kind, options, target, errors);
+    let mut layer = Layer::new(kind, options, target, errors);
     stream::refuse_output(&layer, shape.value(), errors);
     if !errors.is_empty() {
         return None;
@@ -76,11 +76,11 @@ fn instrument(
     if options.propagate == Some(false) {
         order::leave_spawned_alone(&mut function);
     } else if !order::spawned_is_left_alone(&function) {
-        spawned::carry(&mut function, &layer.krate);
+        spawned::carry(&mut function, &layer, options.krate.is_some());
     }
     let in_place = matches!(shape, Shape::Sync(_)) && sync::stays_in_place(&layer, &function);
     if !in_place && !matches!(shape, Shape::Returned(..)) {
-        name_wildcards(&mut function.sig);
+        layer.taking_in = take_in(&mut function.sig);
     }
     let params = shape.params(&function);
     let body = match &shape {
@@ -89,7 +89,15 @@ fn instrument(
         Shape::Sync(_) if in_place => sync::guarded(&layer, &function),
         Shape::Sync(_) => sync::run(&layer, &function, &params),
     };
-    Some(function.with_body(&body?))
+    // To clippy, an `async fn` may return a future, and the block that we make of it may not.
+    let allow = match &shape {
+        Shape::Async(Some(value)) if returns::may_be_future(value) => {
+            Some(quote_spanned!(layer.span=> #[allow(clippy::async_yields_async)]))
+        }
+        _ => None,
+    };
+    let function = function.with_body(&body?);
+    Some(quote!(#allow #function))
 }
 
 /// What kind of function it is.

@@ -166,12 +166,43 @@ impl<'a> Tail<'a> {
                 let Some(Expr::Async(block)) = call.args.iter().nth(1) else { return None };
                 let (early, opening, binding) = self.opening(&call.to_token_stream(), earlier);
                 let span = self.layer.span;
-                let ready = quote_spanned!(span=> #call.await);
+                let mut inner = call.clone();
+                if let (true, Some(Expr::Async(block))) = (self.async_trait, inner.args.iter_mut().nth(1)) {
+                    self.use_arguments(&mut block.block.stmts);
+                }
+                let ready = quote_spanned!(span=> #inner.await);
                 let statements = self.scoped(block, &quote!(#opening #binding #ready));
                 Some(Rewritten { statements, early })
             }
             _ => None,
         }
+    }
+
+    /// Uses in a block what our options use outside it: `async_trait` has taken the arguments over in the block, and
+    /// the compiler says of those variables whether they are used.
+    fn use_arguments(&self, stmts: &mut Vec<Stmt>) {
+        let Some(AsyncTraitPrologue { length, .. }) = AsyncTraitPrologue::of(stmts) else {
+            // Of several attributes, each has put its block around that of the one before.
+            if let Some(Stmt::Expr(Expr::Await(ready), None)) = stmts.last_mut()
+                && let Expr::Call(call) = &mut *ready.base
+                && let Some(Expr::Async(block)) = call.args.iter_mut().nth(1)
+            {
+                self.use_arguments(&mut block.block.stmts);
+            }
+            return;
+        };
+        let taken = patterns_of(&stmts[..length]).flat_map(names).map(|name| name.ident);
+        let used: Vec<Ident> = taken.filter(|ident| mentions(&self.layer.expressions, ident)).collect();
+        let span = self.layer.span;
+        stmts.splice(
+            length..length,
+            used.iter().map(|ident| {
+                syn::parse_quote_spanned! {span=>
+                    #[allow(clippy::used_underscore_binding)]
+                    let _ = &#ident;
+                }
+            }),
+        );
     }
 
     fn block_with(&self, block: &ExprAsync, earlier: &TokenStream) -> Rewritten<'a> {
@@ -195,7 +226,7 @@ impl<'a> Tail<'a> {
 
     /// The opening for a scope around `block`, after the statements `earlier`.
     ///
-    /// A tenant is taken at the first poll, unless its arguments are not there any more then.
+    /// The options are evaluated at the first poll, unless their arguments are not there any more then.
     fn opening(
         &self,
         block: &TokenStream,
@@ -222,7 +253,7 @@ fn is_async_trait(function: &Function) -> bool {
     })
 }
 
-/// The statements in which `async_trait` takes arguments apart, where it does: `let (a, b) = { .. };`.
+/// The statements in which `async_trait` takes over the arguments: `let __self = self; let (a, b) = { .. };`.
 struct AsyncTraitPrologue {
     length: usize,
     /// Its variable for `self`.
@@ -232,16 +263,11 @@ struct AsyncTraitPrologue {
 impl AsyncTraitPrologue {
     fn of(stmts: &[Stmt]) -> Option<Self> {
         let length = stmts.iter().position(|stmt| matches!(stmt, Stmt::Local(Local { pat: Pat::Type(_), .. })))?;
-        let mut own_self = None;
-        let mut patterns = false;
-        for pat in patterns_of(&stmts[..length]) {
-            match pat {
-                Pat::Ident(pat) if pat.ident == "__self" => own_self = Some(pat.ident.clone()),
-                Pat::Ident(_) => {}
-                _ => patterns = true,
-            }
-        }
-        patterns.then_some(Self { length, own_self })
+        let own_self = patterns_of(&stmts[..length]).find_map(|pat| match pat {
+            Pat::Ident(pat) if pat.ident == "__self" => Some(pat.ident.clone()),
+            _ => None,
+        });
+        Some(Self { length, own_self })
     }
 }
 

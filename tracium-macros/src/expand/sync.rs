@@ -83,7 +83,7 @@ pub(super) fn guarded(layer: &Layer, function: &Function) -> Option<TokenStream>
 //
 // The closure goes straight to where an `FnOnce` is asked for: only then may it give back what it borrowed mutably.
 pub(super) fn run(layer: &Layer, function: &Function, params: &[Param]) -> Option<TokenStream> {
-    let Layer { span, meta, opening, .. } = layer;
+    let Layer { span, meta, taking_in, opening, .. } = layer;
     let binding = layer.binding();
     let declared = returns::declared(&function.sig.output)?;
     let value = returns::erase(declared);
@@ -95,6 +95,7 @@ pub(super) fn run(layer: &Layer, function: &Function, params: &[Param]) -> Optio
     let closure = quote_spanned! {*span=>
         move || -> #value {
             #take_over
+            #taking_in
             #opening
             #binding
             #body

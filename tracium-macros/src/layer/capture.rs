@@ -1,6 +1,6 @@
 //! `capture(..)` and `input = ..`
 
-use super::{Layer, Target, at};
+use super::{Halves, Layer, Target, at};
 use crate::args::{Capture, Options};
 use crate::borrow::Borrows;
 use crate::errors::Errors;
@@ -21,7 +21,7 @@ impl Layer {
     //         input.debug("limit", &limit);
     //     });
     pub(super) fn capture(&mut self, options: &Options, target: Target<'_>, errors: &mut Errors) {
-        let Self { krate, span, opening, is_plain, expressions, .. } = self;
+        let Self { krate, span, opening, is_plain, halves, expressions, .. } = self;
         let mut recorded = TokenStream::new();
         for Capture { name, debug } in &options.capture {
             let Some(param) = target.params.iter().find(|param| param.ident == *name) else {
@@ -48,7 +48,14 @@ impl Layer {
         }
         if !recorded.is_empty() {
             *is_plain = false;
-            opening.extend(quote_spanned!(*span=> #krate::__private::capture_input(|__tracium_input| { #recorded });));
+            let collect = quote_spanned!(*span=> |__tracium_input| { #recorded });
+            let (early, late) =
+                halves.take().map_or((None, opening.clone()), |Halves { early, late }| (Some(early), late));
+            *halves = Some(Halves {
+                early: quote_spanned!(*span=> #early let input = #krate::__private::prepare_input(#collect);),
+                late: quote_spanned!(*span=> #late #krate::__private::capture_prepared_input(input);),
+            });
+            opening.extend(quote_spanned!(*span=> #krate::__private::capture_input(#collect);));
         }
     }
 }

@@ -22,13 +22,15 @@ pub(crate) struct Layer {
     pub(crate) meta: TokenStream,
     /// The name of that static.
     pub(crate) meta_name: Ident,
+    /// What a `move` block takes arguments in with, before the opening.
+    pub(crate) taking_in: TokenStream,
     /// The first statements in the scope.
     pub(crate) opening: TokenStream,
     /// They only open a span of which all is known while compiling.
     pub(crate) is_plain: bool,
     /// `let handle = ..;`
     pub(crate) binding: Option<Binding>,
-    /// For a tenant, the same opening in two halves.
+    /// The same opening in two halves, where it uses arguments.
     pub(crate) halves: Option<Halves>,
     /// Whether the outcome is observed.
     pub(crate) watched: bool,
@@ -107,6 +109,7 @@ impl Layer {
             span,
             meta: TokenStream::new(),
             meta_name: unused_name(target.function, span),
+            taking_in: TokenStream::new(),
             opening: TokenStream::new(),
             is_plain: false,
             binding: None,

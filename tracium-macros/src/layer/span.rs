@@ -1,7 +1,7 @@
 //! `trace`, `span` and its shorthands.
 
 use super::settings::Settings;
-use super::{Layer, place};
+use super::{Halves, Layer, place};
 use crate::args::{Kind, Options, Text};
 use crate::params::Param;
 use proc_macro2::TokenStream;
@@ -45,7 +45,7 @@ impl Layer {
             static #meta_name: #krate::__private::TraceMeta =
                 #krate::__private::TraceMeta::new(#agent, #function).at(#place) #fixed;
         };
-        self.open("open_trace", settings);
+        self.open("trace", settings);
     }
 
     pub(super) fn open_span(&mut self, kind: Kind, options: &Options, params: &[Param], function: &LitStr) {
@@ -71,26 +71,36 @@ impl Layer {
             static #meta_name: #krate::__private::SpanMeta =
                 #krate::__private::SpanMeta::new(#kind, #name, #function) #fixed;
         };
-        self.open("open_span", settings);
+        self.open("span", settings);
     }
 
-    fn open(&mut self, open: &str, settings: Settings<'_>) {
+    // For a future whose arguments are gone when it is first polled, the same in two halves:
+    //     let options = prepare_trace(|options| { .. });
+    //
+    //     open_prepared_trace(&META, options);
+    fn open(&mut self, what: &str, settings: Settings<'_>) {
         let Self { krate, span, meta_name, opening, is_plain, expressions, .. } = self;
         let Settings { varying, borrows, expressions: written, .. } = settings;
-        *opening = if varying.is_empty() {
-            *is_plain = open == "open_span";
-            let open = Ident::new(open, *span);
-            quote_spanned!(*span=> #krate::__private::#open(&#meta_name);)
+        let name = |pattern: &str| Ident::new(&pattern.replace("{}", what), *span);
+        if varying.is_empty() {
+            *is_plain = what == "span";
+            let open = name("open_{}");
+            *opening = quote_spanned!(*span=> #krate::__private::#open(&#meta_name););
         } else {
-            let open = Ident::new(&format!("{open}_with"), *span);
             let references: TokenStream = borrows.references;
-            quote_spanned! {*span=>
-                #krate::__private::#open(&#meta_name, |__tracium_options| {
+            let options = quote_spanned! {*span=>
+                |__tracium_options| {
                     #references
                     __tracium_options #varying
-                });
-            }
-        };
+                }
+            };
+            let (open, prepare, open_prepared) = (name("open_{}_with"), name("prepare_{}"), name("open_prepared_{}"));
+            *opening = quote_spanned!(*span=> #krate::__private::#open(&#meta_name, #options););
+            self.halves = Some(Halves {
+                early: quote_spanned!(*span=> let options = #krate::__private::#prepare(#options);),
+                late: quote_spanned!(*span=> #krate::__private::#open_prepared(&#meta_name, options);),
+            });
+        }
         expressions.extend(written);
     }
 }

@@ -11,9 +11,12 @@ use syn::{Expr, Token};
 
 /// By this name, an attribute knows what another one on the same function has wrapped already.
 const CARRIED: &str = "__tracium_carried";
+const CARRY: &str = "carry_to_spawn";
 
 pub(super) struct Wrapper {
     pub(super) krate: TokenStream,
+    /// The path is the user's.
+    pub(super) named: bool,
 }
 
 impl Wrapper {
@@ -52,21 +55,29 @@ impl Wrapper {
     //     tokio::spawn(argument)
     //
     // Output:
-    //     tokio::spawn(match (argument) {
-    //         __tracium_carried => future_to_spawn(&__tracium_carried).carrier().carry(__tracium_carried),
-    //     })
+    //     tokio::spawn(carry_to_spawn(argument, |work| future_to_spawn(&work).carrier().carry(work)))
     //
-    // What `carrier` gives depends on the argument's type: what is no future is carried as it is.
+    // What `carrier` gives depends on the argument's type: what is no future is carried as it is. The call of ours
+    // stands where the argument did, as far as the compiler knows: an error about it is then reported there.
     fn carried(&self, probe: &str, argument: &TokenStream) -> TokenStream {
-        let span = at(first_span(argument));
-        let Self { krate } = self;
+        let (first, last) = ends(argument);
+        let span = at(first);
+        let krate = &self.krate;
         let probe = Ident::new(probe, span);
-        let carried = Ident::new(CARRIED, span);
-        quote_spanned! {span=>
-            match (#argument) {
-                #carried => #krate::__private::#probe(&#carried).carrier().carry(#carried),
-            }
-        }
+        let carry = quote_spanned!(span=> |work| #krate::__private::#probe(&work).carrier().carry(work));
+        let krate = self.krate_as_written_at(first);
+        let name = Ident::new(CARRY, first);
+        let mut given = Group::new(Delimiter::Parenthesis, quote!(#argument, #carry));
+        given.set_span(last);
+        quote_spanned!(first=> #krate::__private::#name #given)
+    }
+
+    fn krate_as_written_at(&self, place: Span) -> TokenStream {
+        let moved = self.krate.clone().into_iter().map(|mut token| {
+            token.set_span(if self.named { token.span().located_at(place) } else { place });
+            token
+        });
+        moved.collect()
     }
 
     // Output:
@@ -82,7 +93,7 @@ impl Wrapper {
         let both: Vec<Expr> = parse(arguments)?;
         let [left, right] = both.as_slice() else { return None };
         let span = at(arguments.span());
-        let Self { krate } = self;
+        let krate = &self.krate;
         let [left, right] = [left, right].map(|side| self.carried("closure_to_spawn", &side.to_token_stream()));
         let call = with_content(arguments, quote_spanned!(span=> __tracium_carried, right));
         Some(quote_spanned! {span=>
@@ -107,7 +118,7 @@ impl Wrapper {
     //     }
     fn scope(&self, path: &TokenStream, arguments: &Group) -> Option<TokenStream> {
         let span = at(arguments.span());
-        let Self { krate } = self;
+        let krate = &self.krate;
         let argument = only(arguments)?;
         let carried = Ident::new(CARRIED, span);
         let (taken, given) = match Closure::of(&argument) {
@@ -206,15 +217,18 @@ fn parse(arguments: &Group) -> Option<Vec<Expr>> {
 
 fn is_carried(tree: &TokenTree) -> bool {
     match tree {
-        TokenTree::Ident(ident) => ident == CARRIED,
-        // In what an attribute made of `scope.spawn(..)` it is in a block, in all else in the arms of a `match`.
+        TokenTree::Ident(ident) => ident == CARRIED || ident == CARRY,
+        // What is done with a closure's context stands in the first statement.
         TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => {
-            group.stream().into_iter().take(2).any(|tree| matches!(tree, TokenTree::Ident(ident) if ident == CARRIED))
+            group.stream().into_iter().take(4).any(|tree| matches!(tree, TokenTree::Ident(ident) if ident == CARRIED))
         }
         _ => false,
     }
 }
 
-fn first_span(tokens: &TokenStream) -> Span {
-    tokens.clone().into_iter().next().map_or_else(Span::call_site, |first| first.span())
+/// Where the tokens begin, and where they end.
+fn ends(tokens: &TokenStream) -> (Span, Span) {
+    let mut spans = tokens.clone().into_iter().map(|token| token.span());
+    let first = spans.next().unwrap_or_else(Span::call_site);
+    (first, spans.last().unwrap_or(first))
 }

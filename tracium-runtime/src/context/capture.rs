@@ -33,6 +33,11 @@ impl InputCapture {
     pub fn whole<T: CaptureValue + ?Sized>(&mut self, value: &T) {
         self.whole = Some(content::to_json(value, &Limits::CAPTURE));
     }
+
+    fn finish(self) -> Json {
+        let Self { named, whole } = self;
+        whole.unwrap_or_else(|| named.finish())
+    }
 }
 
 /// The span that the innermost scope opened itself, where content may be captured on it.
@@ -49,11 +54,20 @@ fn capturing() -> Option<(Arc<TraceCore>, SpanId)> {
 /// Captures arguments; `collect` runs only where they will be kept.
 pub(crate) fn input(collect: impl FnOnce(&mut InputCapture)) {
     if let Some((trace, span)) = capturing() {
-        let mut capture = InputCapture { named: ObjectWriter::new(&Limits::CAPTURE), whole: None };
-        contained(|| collect(&mut capture));
-        let InputCapture { named, whole } = capture;
-        let input = whole.unwrap_or_else(|| named.finish());
-        trace.record(span, input, |details| &mut details.input);
+        trace.record(span, collected(collect).finish(), |details| &mut details.input);
+    }
+}
+
+pub(crate) fn collected(collect: impl FnOnce(&mut InputCapture)) -> InputCapture {
+    let mut capture = InputCapture { named: ObjectWriter::new(&Limits::CAPTURE), whole: None };
+    contained(|| collect(&mut capture));
+    capture
+}
+
+/// Keeps arguments that were captured before it was known whether they may be.
+pub(crate) fn keep(input: InputCapture) {
+    if let Some((trace, span)) = capturing() {
+        trace.record(span, input.finish(), |details| &mut details.input);
     }
 }
 

@@ -153,7 +153,7 @@ impl SpanOptions {
 }
 
 /// Whether a trace or span that opens here would be recorded.
-fn is_on() -> bool {
+pub(crate) fn is_on() -> bool {
     current(|scope| scope.is_some_and(|scope| scope.is_in_trace())) || current_sink().is_some()
 }
 

@@ -22,6 +22,11 @@ pub struct FutureToSpawn<F>(PhantomData<fn() -> F>);
 #[derive(Debug)]
 pub struct ClosureToSpawn<F>(PhantomData<fn() -> F>);
 
+/// Carries what a call is given, as `carry` knows to.
+pub fn carry_to_spawn<T, R>(work: T, carry: impl FnOnce(T) -> R) -> R {
+    carry(work)
+}
+
 /// Looks at what a call that takes a future is given.
 pub fn future_to_spawn<F>(_: &F) -> FutureToSpawn<F> {
     FutureToSpawn(PhantomData)
