@@ -68,6 +68,7 @@ mod patterns;
 mod receivers;
 mod redefined;
 mod results;
+mod sizes;
 mod spawned;
 mod streams;
 mod trait_boxed;
