@@ -6,6 +6,7 @@
 //! and neither delivered nor counted, or lost where none should be, or an allocation where there should be none.
 
 mod alloc;
+mod build;
 mod child;
 mod delivery;
 mod encoders;
@@ -30,7 +31,8 @@ use crate::sides::Plan;
 static ALLOCATOR: alloc::Counting = alloc::Counting;
 
 const USAGE: &str = "usage: tracium-benches report [--quick] [section ..]
-sections: off, spans, allocations, contention, extras, growth, encoders, burst, rate, sizes; all of them without";
+sections: off, spans, allocations, contention, extras, growth, encoders, burst, rate, sizes; all of them without
+by name only: build";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

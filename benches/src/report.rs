@@ -4,13 +4,16 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::sides::Plan;
 use crate::table::Findings;
-use crate::{delivery, encoders, growth, off, sizes, spans};
+use crate::{build, delivery, encoders, growth, off, sizes, spans};
 
 const SECTIONS: [&str; 10] =
     ["off", "spans", "allocations", "contention", "extras", "growth", "encoders", "burst", "rate", "sizes"];
 
+/// What the attributes cost those who compile; it takes minutes.
+const BY_NAME_ONLY: &str = "build";
+
 pub(crate) fn are_sections(names: &[&str]) -> bool {
-    names.iter().all(|name| SECTIONS.contains(name))
+    names.iter().all(|name| SECTIONS.contains(name) || *name == BY_NAME_ONLY)
 }
 
 /// Runs the sections of these names, or all; false where a promise was broken.
@@ -52,6 +55,9 @@ pub(crate) fn report(plan: Plan, sections: &[&str]) -> Result<bool, String> {
     }
     if wanted("sizes") {
         sizes::report(&mut findings);
+    }
+    if sections.contains(&BY_NAME_ONLY) {
+        keep(build::report(plan, &mut findings), &mut findings);
     }
     let kept = findings.conclude();
     println!("----- Markdown -----\n\n{}\n\n{}", setting(), findings.markdown());
