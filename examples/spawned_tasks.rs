@@ -5,11 +5,12 @@
 //! ```
 //!
 //! A research agent asks several sources at once, for two tenants at once. What is awaited where it is made (`join!`,
-//! `FuturesUnordered`, a stream's adapters) is under the context by itself. A task is not: it is polled by the
-//! runtime, on any thread, and takes its context along by
+//! `FuturesUnordered`, a stream's adapters) is under the context by itself. A task is polled by the runtime, on any
+//! thread, and takes its context along
 //!
-//! 1. `tracium::spawn` and `tracium::spawn_blocking`, in place of tokio's;
-//! 2. `.in_current_context()`, on a future or stream that something else spawns: a `JoinSet`, a library.
+//! 1. by itself, where it is spawned in the body of an annotated function and by a call that is spelled out (elsewhere
+//!    `tracium::spawn` and `tracium::spawn_blocking` stand in for tokio's);
+//! 2. by `.in_current_context()`, on a future or stream that something else spawns, such as a library.
 
 use std::time::Duration;
 
@@ -30,16 +31,14 @@ async fn main() -> anyhow::Result<()> {
 async fn research(tenant: &'static str, topic: &'static str) -> anyhow::Result<String> {
     let mut findings = Vec::new();
 
-    // 1. Tasks of their own, and work that blocks a thread.
-    let news = tracium::spawn(ask("news", topic));
-    let archive = tracium::spawn_blocking(move || read_archive(topic));
+    // 1. Tasks of their own, work that blocks a thread, a set of tasks.
+    let news = tokio::spawn(ask("news", topic));
+    let archive = tokio::task::spawn_blocking(move || read_archive(topic));
     findings.push(news.await?);
     findings.push(archive.await?);
-
-    // 2. A set of tasks.
     let mut papers = JoinSet::new();
     for year in ["2023", "2024", "2025"] {
-        papers.spawn(ask(year, topic).in_current_context());
+        papers.spawn(ask(year, topic));
     }
     while let Some(paper) = papers.join_next().await {
         findings.push(paper?);
@@ -51,7 +50,7 @@ async fn research(tenant: &'static str, topic: &'static str) -> anyhow::Result<S
         findings.push(post);
     }
 
-    // So do streams; one that is polled by another task takes its context along.
+    // 2. So do streams; one that is polled by another task takes its context along.
     let pages = stream::iter(["prices", "subsidies", "noise"]).map(move |page| ask(page, topic)).buffer_unordered(2);
     findings.extend(collect_elsewhere(pages.in_current_context()).await?);
 

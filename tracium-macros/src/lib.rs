@@ -8,7 +8,7 @@
 //! | [`main`](macro@main) | the program starts and flushes the collection |
 //! | [`skip`](macro@skip) | leaves a method of a marked `impl` block out |
 //!
-//! They go on functions of every kind: sync, `async`, methods, returning `impl Future` or a boxed one, under
+//! They go on functions of every kind: sync, `async`, methods, returning `impl Future`, `impl Stream` or boxed ones, under
 //! `async_trait`. On an `impl` block they mark each of its functions but `const` ones. The signature stays as it is,
 //! and so does the function's meaning: an argument is dropped when it was, a returned future is as `Send` as it was.
 
@@ -103,10 +103,21 @@ pub fn trace(args: TokenStream, item: TokenStream) -> TokenStream {
 /// | `input = ..` | any other expression as the input |
 /// | `output` | the returned value as the output; of a `Result` its `Ok` |
 /// | `bind = handle` | a variable for the span in the body |
-/// | `propagate = false` | leaves spawned work without the context |
+/// | `propagate = false` | leaves spawned work without the context; on one of several attributes it holds for all |
 /// | `crate = path` | where the `tracium` crate is, if not at `::tracium` |
 ///
 /// Nothing is captured unless asked for.
+///
+/// # Streams
+/// Where the function returns a stream (`impl Stream`, `Pin<Box<dyn Stream>>`, `BoxStream`, or a `Result` of one, async
+/// or not), the span begins with the call and goes on until the stream ends. Every poll runs in it, under its tenant. It
+/// records the number of items as the metadata `stream.items`, and the time from its beginning to the first of them, in
+/// seconds, as `stream.time_to_first_item`. A stream whose last item is an `Err` fails the span, and one that is dropped
+/// before its end fails it as cancelled.
+///
+/// # Spawned work
+/// What the body spawns with `tokio::spawn`, `std::thread::spawn` and their like keeps trace and tenant by itself; the
+/// documentation of `tracium` has the table of what is recognized.
 #[proc_macro_attribute]
 pub fn span(args: TokenStream, item: TokenStream) -> TokenStream {
     expand::expand(Kind::Span, &args.into(), &item.into()).into()
