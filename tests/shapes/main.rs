@@ -60,6 +60,7 @@ mod generics;
 mod impl_blocks;
 mod macro_made;
 mod mains;
+mod methods;
 mod moved_arguments;
 mod names;
 mod options;
