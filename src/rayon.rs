@@ -20,7 +20,7 @@
 
 use crate::Context;
 
-/// [`rayon::join`](::rayon::join), with both closures under the current context.
+/// [`rayon::join`], with both closures under the current context.
 ///
 /// # Panics
 /// As `rayon::join` does: where one of the closures panics.
@@ -36,12 +36,12 @@ where
     Context::unscoped(|| ::rayon::join(left, right))
 }
 
-/// [`rayon::spawn`](::rayon::spawn), with the closure under the current context.
+/// [`rayon::spawn`], with the closure under the current context.
 pub fn spawn(work: impl FnOnce() + Send + 'static) {
     ::rayon::spawn(Context::current().wrap(work));
 }
 
-/// [`rayon::scope`](::rayon::scope), with the closure and what it spawns under the current context.
+/// [`rayon::scope`], with the closure and what it spawns under the current context.
 ///
 /// ```
 /// use tracium::{Context, TenantId, current_tenant};
@@ -66,7 +66,7 @@ pub fn scope<'scope, R: Send>(work: impl FnOnce(&Scope<'_, 'scope>) -> R + Send)
     Context::unscoped(|| ::rayon::scope(|inner| context.run(|| work(&Scope { inner }))))
 }
 
-/// A [`rayon::Scope`](::rayon::Scope) whose jobs keep their context; made by [`scope()`].
+/// A [`rayon::Scope`] whose jobs keep their context; made by [`scope()`].
 #[derive(Debug)]
 pub struct Scope<'a, 'scope> {
     inner: &'a ::rayon::Scope<'scope>,
