@@ -101,7 +101,10 @@ pub(super) fn run(layer: &Layer, function: &Function, params: &[Param]) -> Optio
             #body
         }
     };
-    let run =
-        if plain { stream::run_span(layer, Some(declared), &closure) } else { stream::run(layer, Some(declared), &closure) };
+    let run = if plain {
+        stream::run_span(layer, Some(declared), &closure)
+    } else {
+        stream::run(layer, Some(declared), &closure)
+    };
     Some(quote_spanned!(*span=> #meta #run))
 }

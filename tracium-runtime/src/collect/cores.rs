@@ -1,9 +1,9 @@
 //! Traces that are over, kept to be filled again: one that opens allocates nothing, and nothing that one thread took from
 //! the allocator is given back by another.
 
+use crate::sync::{Mutex, thread_local};
 use std::cell::RefCell;
 use std::sync::{Arc, PoisonError};
-use crate::sync::{Mutex, thread_local};
 
 use crate::trace::{Opening, RootPlace, TraceCore};
 

@@ -1,9 +1,9 @@
 //! A thread's part of the collector: its own thread writes, the export thread takes.
 
-use std::cell::Cell;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError};
 use crate::sync::{Mutex, MutexGuard, thread_local};
+use std::cell::Cell;
+use std::sync::{Arc, PoisonError};
 
 use super::segment::{End, NewSpan, PackedSpan, Segment};
 use super::{Collector, Ticket};
