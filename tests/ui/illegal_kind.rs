@@ -1,0 +1,6 @@
+#[tracium::span(kind = "to\tol")]
+fn answer() {}
+
+fn main() {
+    answer();
+}

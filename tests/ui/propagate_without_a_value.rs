@@ -1,0 +1,6 @@
+#[tracium::span(propagate = "no")]
+fn answer() {}
+
+fn main() {
+    answer();
+}
