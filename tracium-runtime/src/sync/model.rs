@@ -4,8 +4,9 @@
 //! an atomic load may give under the C11 memory model. Its types belong to one run and cannot be made in a constant;
 //! these can, and become loom's where they are first used.
 //!
-//! What is not here is std's in models, too, and has no turns of its own: the locks and counts of [`TraceCore`], clocks,
-//! random ids. None of it orders what the collector does.
+//! What is not here is std's in models, too, and has no turns of its own: the lock of a [`TraceCore`], the counts of those
+//! who hold one, clocks, random ids. Models say nothing of their orderings; and since loom sees none of them, nothing that
+//! it proves rests on them.
 //!
 //! [`TraceCore`]: crate::trace::TraceCore
 
@@ -37,7 +38,8 @@ macro_rules! words {
         impl Word for $word {
             type Loom = loom::sync::atomic::$loom;
             fn unused() -> &'static std::thread::LocalKey<RefCell<Vec<Self::Loom>>> {
-                std::thread_local!(static UNUSED: RefCell<Vec<loom::sync::atomic::$loom>> = const { RefCell::new(Vec::new()) });
+                type Unused = RefCell<Vec<loom::sync::atomic::$loom>>;
+                std::thread_local!(static UNUSED: Unused = const { RefCell::new(Vec::new()) });
                 &UNUSED
             }
         }

@@ -220,7 +220,7 @@ fn a_segment_that_is_written_again_shows_nothing_of_before() {
 
 #[test]
 fn a_thread_that_takes_what_another_left_shows_nothing_of_it() {
-    check("taken over", 3, || {
+    check("taken over", 2, || {
         let (process, mut pipeline) = Process::start(100);
         let work = |process: Process| {
             let trace = process.open_trace();
