@@ -9,8 +9,8 @@ use super::tools;
 /// A request, as the conventions have it.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Input {
-    /// The parts of the instructions, wherever the request has them. Where they are messages of the conversation, they
-    /// are among `messages` as well.
+    /// The parts of instructions that the request has beside the conversation. Those that are messages of it stay there,
+    /// as the conventions ask for: backends that show both would show them twice.
     pub(crate) system: Vec<Value>,
     pub(crate) messages: Vec<Value>,
     /// The tools that were offered; empty where the request names none.
@@ -25,12 +25,7 @@ impl Input {
     }
 
     fn of_messages(messages: &[Message]) -> Self {
-        let system = messages.iter().filter(|message| message.role == "system");
-        Self {
-            system: system.flat_map(|message| message.parts.clone()).collect(),
-            messages: messages.iter().map(Message::to_json).collect(),
-            tools: Vec::new(),
-        }
+        Self { messages: messages.iter().map(Message::to_json).collect(), ..Self::default() }
     }
 }
 
@@ -83,7 +78,7 @@ fn request(fields: &Map<String, Value>) -> Option<Input> {
     let system = system.iter().find_map(|name| get(name).or_else(|| config?.get(*name)));
     if let Some(system) = system {
         let content = system.get("parts").or_else(|| system.get("content")).unwrap_or(system);
-        input.system.splice(0..0, parts(content));
+        input.system = parts(content);
     }
     let offered = get("tools").or_else(|| get("functions")).or_else(|| config?.get("tools"));
     let offered = offered.or_else(|| get("toolConfig")?.get("tools"));
