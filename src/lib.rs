@@ -42,7 +42,8 @@
 //! | recording without attributes | [`start_trace`], [`start_span`] |
 //! | tenants | [`tenant_scope`](macro@tenant_scope), [`TenantId`], [`set_tenant`], [`current_tenant`], [`ResolveTenant`] |
 //! | taking the context along | [`Context`], [`ContextExt`], [`thread::spawn`], [`block_on`]; with the feature `tokio`, `spawn`, `spawn_blocking` and `spawn_local`; with `rayon`, `tracium::rayon` |
-//! | settings | [`init()`]; by code `builder` |
+//! | settings | [`init()`]; by code `builder`, with `Sampler` and `Destination` |
+//! | contexts in headers | [`Context::inject`], [`Context::extract`], [`Injector`], [`Extractor`] |
 //! | delivery and its accounting | `flush`, `flush_async`, `shutdown`, `stats`, `usage` |
 //! | tests | `testing::Recorder` |
 //!
@@ -85,8 +86,10 @@
 //! |---|---|
 //! | `console` (default) | traces as trees on standard error |
 //! | `rest` (default) | export to Tracium's REST API |
+//! | `otlp` (default) | export to OpenTelemetry backends, Tracium's open-source one among them |
 //! | `tokio` (default) | `spawn`, `spawn_blocking`, `spawn_local` |
 //! | `rayon` | `rayon::join`, `rayon::scope`, `rayon::spawn` |
+//! | `http` | contexts in `http::HeaderMap` |
 //! | `collect` | collection alone: the exporter `discard` and `testing::Recorder`; every exporter turns it on |
 //!
 //! A library depends on this crate with `default-features = false`: attributes, tenants and context work in full, and
@@ -101,6 +104,6 @@ pub use tracium_macros::{llm, main, retrieval, skip, span, tenant_scope, tool, t
 pub use tracium_runtime::private as __private;
 pub use tracium_runtime::*;
 
-#[cfg(all(doctest, feature = "console", feature = "rest", feature = "tokio"))]
+#[cfg(all(doctest, feature = "console", feature = "otlp", feature = "rest", feature = "tokio"))]
 #[doc = include_str!("../README.md")]
 struct ReadmeDoctests;
