@@ -71,7 +71,15 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(answer: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::on(TcpListener::bind("127.0.0.1:0").unwrap(), answer)
+    }
+
+    /// A server at an address where there was none.
+    pub(crate) fn start_at(address: SocketAddr, answer: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Self {
+        Self::on(TcpListener::bind(address).unwrap(), answer)
+    }
+
+    fn on(listener: TcpListener, answer: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Self {
         let address = listener.local_addr().unwrap();
         let log = Arc::new(Mutex::new(Vec::new()));
         let answer: Arc<Answer> = Arc::new(Box::new(answer));

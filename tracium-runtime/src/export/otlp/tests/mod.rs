@@ -7,6 +7,7 @@ mod sampling;
 mod tenants;
 
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -337,4 +338,70 @@ fn a_span_that_is_open_is_not_sent_before_it_ends() {
     trace.end();
     export.flush();
     assert_eq!(spans(&server).len(), 2);
+}
+
+#[test]
+fn a_backend_that_comes_up_later_gets_everything() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let export = Export::to(&format!("http://{address}"));
+    (0..20).for_each(|_| trace(9));
+    assert!(!export.handle.flush(Duration::from_millis(300)).complete, "nobody is there");
+    assert_eq!(export.at_rest().queued, 200);
+    let server = Server::start_at(address, accept);
+    let stats = export.flush();
+    assert_eq!((stats.acknowledged, stats.dropped), (200, 0), "{stats:?}");
+    assert_eq!(spans(&server).len(), 200);
+}
+
+#[test]
+fn a_connection_that_is_reset_while_it_is_kept_loses_nothing() {
+    // A response that breaks off closes the connection that the next request was to use.
+    let mut cut = Response::json(200, "{\"partialSuccess\": {}}");
+    cut.truncated = true;
+    let server = scripted(vec![accept_empty(), cut]);
+    let export = Export::to(&server.url());
+    for _ in 0..3 {
+        trace(1);
+        export.flush();
+    }
+    let stats = export.at_rest();
+    assert_eq!((stats.acknowledged, stats.dropped), (6, 0), "{stats:?}");
+}
+
+fn accept_empty() -> Response {
+    answer(200, Vec::new())
+}
+
+#[test]
+fn full_buffers_refuse_and_count_and_take_again_once_there_is_room() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let export = Export::of(&format!("http://{address}"), |_| (), Budget::new(10, 128 << 20), None, Vec::new());
+    trace(20);
+    let stats = export.at_rest();
+    assert_eq!((stats.emitted, stats.queued, stats.dropped_by(DropReason::QueueFull)), (21, 10, 11), "{stats:?}");
+    let _server = Server::start_at(address, accept);
+    assert_eq!(export.flush().acknowledged, 10);
+    trace(1);
+    assert_eq!(export.flush().acknowledged, 12);
+}
+
+#[test]
+fn a_mask_that_panics_withholds_the_value_and_nothing_else() {
+    let server = Server::start(accept);
+    let collector = Collector::new(Budget::new(1_000, 1 << 20), Policy { content: true, ..Policy::default() });
+    install_thread(Sink::Collector(collector));
+    let mask: crate::config::Mask = Arc::new(|_, _| panic!("the user's"));
+    let otlp = Otlp::new(&Export::target(&server.url()), Some(mask)).unwrap();
+    let export = Export { handle: Handle::spawn(collector, Box::new(otlp)) };
+    start_trace("bot").run(|| {
+        crate::current_span().record_input("secret").add_metadata("k", &"secret").fail("secret");
+    });
+    assert_eq!(export.flush().acknowledged, 1);
+    let span = &spans(&server)[0];
+    assert!(!format!("{span:?}").contains("secret"), "{span:?}");
+    assert_eq!(otlp::attributes(&span.attributes)["input.value"], "[withheld: the mask failed]");
 }
