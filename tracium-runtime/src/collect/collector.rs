@@ -4,7 +4,6 @@ use std::sync::{Arc, OnceLock, PoisonError};
 
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, MutexGuard};
-use std::sync::{Arc, PoisonError};
 
 use super::cores::Cores;
 use super::ledger::{DropReason, Ledger};
