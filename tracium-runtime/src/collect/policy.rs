@@ -33,6 +33,7 @@ impl fmt::Debug for Policy {
         f.debug_struct("Policy")
             .field("content", &self.content)
             .field("per_tenant", &self.per_tenant.is_some())
+            .field("sampler", &self.sampler)
             .finish()
     }
 }

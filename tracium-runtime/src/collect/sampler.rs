@@ -86,8 +86,8 @@ fn chosen(id: TraceId, ratio: f64) -> bool {
     if !(0.0..1.0).contains(&ratio) {
         return true;
     }
-    let [.., a, b, c, d, e, f, g] = id.to_bytes();
-    let random = u64::from_be_bytes([0, a, b, c, d, e, f, g]);
+    let bytes = id.to_bytes();
+    let random = bytes[16 - RANDOM_BITS as usize / 8..].iter().fold(0, |bits, byte| bits << 8 | u64::from(*byte));
     #[allow(clippy::cast_precision_loss, clippy::cast_sign_loss)] // A part of 2^56 is exact enough.
     let threshold = (ratio * (1_u64 << RANDOM_BITS) as f64) as u64;
     random < threshold

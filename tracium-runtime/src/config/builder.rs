@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::destination::Route;
 use super::resolve::{Environment, Resolved, resolve};
 use super::{DEFAULT_TENANT, Destination, Guard, InitError};
 use crate::collect::policy::Policy;
@@ -50,7 +51,7 @@ pub struct Builder {
     pub(super) resource: Vec<(String, String)>,
     tenant_hosts: Vec<String>,
     pub(super) tenant_header: Option<String>,
-    pub(super) route: Option<Arc<dyn Fn(Option<&TenantId>) -> Option<Destination> + Send + Sync>>,
+    pub(super) route: Option<Arc<Route>>,
     policy: Policy,
     default_tenant: Option<Result<Option<TenantId>, TenantError>>,
     max_records: Option<usize>,

@@ -61,7 +61,7 @@ impl fmt::Debug for Destination {
     }
 }
 
-type Route = dyn Fn(Option<&TenantId>) -> Option<Destination> + Send + Sync;
+pub(super) type Route = dyn Fn(Option<&TenantId>) -> Option<Destination> + Send + Sync;
 
 /// The user's function from tenant to destination.
 #[derive(Clone)]

@@ -293,6 +293,7 @@ impl TraceCore {
         }
     }
 
+    #[cfg_attr(not(feature = "collect"), allow(clippy::unused_self))]
     fn decide(&self) -> bool {
         #[cfg(feature = "collect")]
         if let Some(sampler) = self.sink.collector().and_then(|collector| collector.policy.sampler.as_ref()) {
