@@ -119,9 +119,15 @@ impl Scope {
     /// an async span.
     pub(crate) fn retire(mut self: Box<Self>) {
         const MOST: usize = 32;
+        const MOST_KEPT: usize = 256;
         self.cancel();
         self.context = Context::default();
         self.rebase();
+        // A deep recursion was an exception: its room is given back.
+        if self.levels.len() > MOST_KEPT {
+            self.levels.truncate(MOST_KEPT);
+            self.levels.shrink_to_fit();
+        }
         self.first_act = false;
         self.forget();
         // Past the thread's end there is no pool, and the scope is freed.

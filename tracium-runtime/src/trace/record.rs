@@ -89,11 +89,12 @@ impl OpenSpan {
             trace.sink.trace_ended(trace, at, status);
             return;
         }
+        // Before the span closes: from then on what is noted of it may be taken away.
+        if self.owns_trace && status == Status::Failed {
+            trace.copy_error(self.id, trace.root);
+        }
         trace.sink.span_closed(trace, self, at, status);
         if self.owns_trace {
-            if status == Status::Failed {
-                trace.copy_error(self.id, trace.root);
-            }
             trace.sink.trace_ended(trace, at, status);
         }
     }
