@@ -273,6 +273,25 @@ fn a_call_of_a_model_has_messages_tools_tokens_and_how_it_ended() {
 }
 
 #[test]
+fn a_stream_of_a_model_says_when_its_first_chunk_came() {
+    backend();
+    #[tracium::trace(agent = "streaming")]
+    async fn run() {
+        use futures::StreamExt;
+        let chunks: Vec<u8> = complete().collect().await;
+        assert_eq!(chunks, [1, 2]);
+    }
+    #[tracium::llm(model = "gpt-4o")]
+    fn complete() -> impl futures::Stream<Item = u8> {
+        futures::stream::iter([1, 2])
+    }
+    tracium::block_on(run());
+    let all = attributes_of(&spans("streaming"), "chat gpt-4o");
+    let seconds = all["gen_ai.response.time_to_first_chunk"].as_f64().unwrap();
+    assert!((0.0..60.0).contains(&seconds), "{seconds}");
+}
+
+#[test]
 fn what_a_body_says_apart_from_the_answer_becomes_one_message() {
     backend();
     tracium::start_trace("apart").run(|| {

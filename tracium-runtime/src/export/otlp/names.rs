@@ -16,6 +16,7 @@ pub(super) mod gen_ai {
     pub(in super::super) const REQUEST_MODEL: &str = "gen_ai.request.model";
     pub(in super::super) const RESPONSE_MODEL: &str = "gen_ai.response.model";
     pub(in super::super) const RESPONSE_ID: &str = "gen_ai.response.id";
+    pub(in super::super) const TIME_TO_FIRST_CHUNK: &str = "gen_ai.response.time_to_first_chunk";
     pub(in super::super) const FINISH_REASONS: &str = "gen_ai.response.finish_reasons";
     pub(in super::super) const INPUT_MESSAGES: &str = "gen_ai.input.messages";
     pub(in super::super) const OUTPUT_MESSAGES: &str = "gen_ai.output.messages";

@@ -44,6 +44,8 @@ const STATUS_ERROR: u8 = 2;
 /// The most bytes of a metadata value.
 const METADATA_BYTES: usize = 256;
 const NAME_CHARS: usize = 512;
+/// What the span of a stream says of its first item, in seconds.
+const FIRST_ITEM: &str = "stream.time_to_first_item";
 
 pub(super) struct Encoder {
     mask: Masked,
@@ -112,7 +114,9 @@ impl Encoder {
             self.put_trace_metadata(out, view.trace);
         }
         for (key, value) in view.metadata() {
-            self.put_metadata(out, key, value);
+            // The conventions have a name for it where the stream is a model's.
+            let is_first_chunk = kind == Kind::Llm && **key == *FIRST_ITEM;
+            self.put_metadata(out, if is_first_chunk { gen_ai::TIME_TO_FIRST_CHUNK } else { key }, value);
         }
         content::put(out, view, kind, &self.mask, model);
     }
