@@ -42,6 +42,7 @@
 //! | recording without attributes | [`start_trace`], [`start_span`] |
 //! | tenants | [`tenant_scope`](macro@tenant_scope), [`TenantId`], [`set_tenant`], [`current_tenant`], [`ResolveTenant`] |
 //! | taking the context along | [`Context`], [`ContextExt`], [`thread::spawn`], [`block_on`]; with the feature `tokio`, `spawn`, `spawn_blocking` and `spawn_local`; with `rayon`, `tracium::rayon` |
+//! | services | the modules `tenant`, `tower`, `actix`, `rocket`, `apalis`, `reqwest_middleware`, by their features |
 //! | settings | [`init()`]; by code `builder`, with `Sampler` and `Destination` |
 //! | contexts in headers | [`Context::inject`], [`Context::extract`], [`Injector`], [`Extractor`] |
 //! | delivery and its accounting | `flush`, `flush_async`, `shutdown`, `stats`, `usage` |
@@ -90,14 +91,43 @@
 //! | `tokio` (default) | `spawn`, `spawn_blocking`, `spawn_local` |
 //! | `rayon` | `rayon::join`, `rayon::scope`, `rayon::spawn` |
 //! | `http` | contexts in `http::HeaderMap` |
+//! | `tenant` | tenants of requests: the module `tenant` |
+//! | `jwt` | tenants from claims of tokens |
+//! | `tower` | a layer for axum, tonic, warp and other tower services |
+//! | `actix` | middleware for actix-web 4 |
+//! | `rocket` | routes of Rocket 0.5 |
+//! | `apalis` | jobs of apalis 1.0 |
+//! | `reqwest-middleware` | the context in requests on their way out |
 //! | `collect` | collection alone: the exporter `discard` and `testing::Recorder`; every exporter turns it on |
 //!
 //! A library depends on this crate with `default-features = false`: attributes, tenants and context work in full, and
 //! recording does nothing until an application turns collection on.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "actix")]
+#[cfg_attr(docsrs, doc(cfg(feature = "actix")))]
+pub mod actix;
+#[cfg(feature = "apalis")]
+#[cfg_attr(docsrs, doc(cfg(feature = "apalis")))]
+pub mod apalis;
+#[cfg(any(feature = "actix", feature = "rocket", feature = "tower"))]
+mod edge;
 #[cfg(feature = "rayon")]
 pub mod rayon;
+#[cfg(any(feature = "actix", feature = "apalis", feature = "rocket", feature = "tower"))]
+mod request;
+#[cfg(feature = "reqwest-middleware")]
+#[cfg_attr(docsrs, doc(cfg(feature = "reqwest-middleware")))]
+pub mod reqwest_middleware;
+#[cfg(feature = "rocket")]
+#[cfg_attr(docsrs, doc(cfg(feature = "rocket")))]
+pub mod rocket;
+#[cfg(feature = "tenant")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tenant")))]
+pub mod tenant;
+#[cfg(feature = "tower")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tower")))]
+pub mod tower;
 
 pub use tracium_macros::{llm, main, retrieval, skip, span, tenant_scope, tool, trace};
 #[doc(hidden)]

@@ -102,6 +102,11 @@ pub fn bind_tenant(
     None
 }
 
+/// Counts and logs what a request or a job named its tenant by, and what is none.
+pub fn note_invalid_tenant(place: &'static str, error: &TenantError) {
+    notice::invalid_tenant(place, error);
+}
+
 /// Captures the arguments that `capture(..)` names.
 pub fn capture_input(collect: impl FnOnce(&mut InputCapture)) {
     capture::input(collect);

@@ -42,6 +42,26 @@ impl<F> InContext<F> {
     }
 }
 
+impl<F> InContext<F> {
+    /// Calls `poll` with what is inside, under its context: for traits with a poll of their own, such as an HTTP body or
+    /// an `AsyncRead`. `None` where a future inside is done.
+    ///
+    /// The scope is the same on every call: what one sets holds in the next.
+    pub fn poll_with<R>(self: Pin<&mut Self>, poll: impl FnOnce(Pin<&mut F>) -> R) -> Option<R> {
+        let this = self.project();
+        let inner = this.inner.as_pin_mut()?;
+        let entered = Polling::enter(this.scope);
+        let polled = poll(inner);
+        drop(entered);
+        Some(polled)
+    }
+
+    /// What is inside; `None` where it is a future that is done.
+    pub fn get_ref(&self) -> Option<&F> {
+        self.inner.as_ref()
+    }
+}
+
 impl<F: Future> Future for InContext<F> {
     type Output = F::Output;
 

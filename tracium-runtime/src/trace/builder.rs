@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_core::Serialize;
 
-use super::details::{SpanDetails, put};
+use super::details::{Error, SpanDetails, put};
 use super::handle::{SpanHandle, named};
 use super::{OpenSpan, SpanMeta, TraceCore, TraceMeta, TraceSpec};
 use crate::context::{Begin, Begun, Context, Scope, Scoped, SpanRef, open, run_begun, scoped_in};
@@ -298,6 +298,18 @@ impl OwnedSpan {
 
     /// Ends the span, now.
     pub fn end(self) {}
+
+    /// Ends the span, now, as one whose work was dropped before it was done.
+    pub fn cancel(mut self) {
+        self.close(Some(Box::new(Error::cancelled())));
+    }
+
+    fn close(&mut self, failure: Option<Box<Error>>) {
+        if let (Some(open), Some(span)) = (self.open.take(), &self.context.span) {
+            let panicked = !self.panicking && std::thread::panicking();
+            open.end(&span.trace, if panicked { Some(Box::new(panics::last())) } else { failure });
+        }
+    }
 }
 
 impl Deref for OwnedSpan {
@@ -309,9 +321,6 @@ impl Deref for OwnedSpan {
 
 impl Drop for OwnedSpan {
     fn drop(&mut self) {
-        if let (Some(open), Some(span)) = (self.open.take(), &self.context.span) {
-            let panicked = !self.panicking && std::thread::panicking();
-            open.end(&span.trace, panicked.then(|| Box::new(panics::last())));
-        }
+        self.close(None);
     }
 }
