@@ -52,7 +52,7 @@ impl Random {
     }
 
     fn block(&mut self, depth: u64) -> Block {
-        (0..1 + self.below(4)).map(|_| self.op(depth)).collect()
+        (0..=self.below(4)).map(|_| self.op(depth)).collect()
     }
 
     fn op(&mut self, depth: u64) -> Op {

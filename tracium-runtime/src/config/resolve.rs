@@ -278,6 +278,7 @@ mod tests {
         assert!(with(&[(KEY, "trc_1"), (DISABLED, "true")]).unwrap().targets.is_empty());
     }
 
+    #[cfg(feature = "rest")]
     #[test]
     fn rest_without_a_key_says_which_variable_and_what_to_do() {
         let text = error(&[(EXPORTER, "rest")]);
@@ -347,6 +348,7 @@ mod tests {
         assert!(insecure.contains("collector") && insecure.contains("TRACIUM_ALLOW_HTTP_HOSTS"), "{insecure}");
     }
 
+    #[cfg(feature = "rest")]
     #[test]
     fn a_key_shows_neither_in_errors_nor_in_debug() {
         let builder = builder().api_key("trc_hush\n");
