@@ -11,6 +11,7 @@ mod child;
 mod delivery;
 mod encoders;
 mod growth;
+mod layers;
 mod limit;
 mod memory;
 mod off;
@@ -31,7 +32,7 @@ use crate::sides::Plan;
 static ALLOCATOR: alloc::Counting = alloc::Counting;
 
 const USAGE: &str = "usage: tracium-benches report [--quick] [section ..]
-sections: off, spans, allocations, contention, extras, growth, encoders, burst, rate, sizes; all of them without
+sections: off, spans, allocations, contention, extras, growth, encoders, burst, rate, sizes, layers; all without
 by name only: build";
 
 fn main() -> ExitCode {

@@ -4,10 +4,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::sides::Plan;
 use crate::table::Findings;
-use crate::{build, delivery, encoders, growth, off, sizes, spans};
+use crate::{build, delivery, encoders, growth, layers, off, sizes, spans};
 
-const SECTIONS: [&str; 10] =
-    ["off", "spans", "allocations", "contention", "extras", "growth", "encoders", "burst", "rate", "sizes"];
+const SECTIONS: [&str; 11] =
+    ["off", "spans", "allocations", "contention", "extras", "growth", "encoders", "burst", "rate", "sizes", "layers"];
 
 /// What the attributes cost those who compile; it takes minutes.
 const BY_NAME_ONLY: &str = "build";
@@ -55,6 +55,10 @@ pub(crate) fn report(plan: Plan, sections: &[&str]) -> Result<bool, String> {
     }
     if wanted("sizes") {
         sizes::report(&mut findings);
+    }
+    // Last: it starts an export in this process, where `off` must have none.
+    if wanted("layers") {
+        keep(layers::report(plan, &mut findings), &mut findings);
     }
     if sections.contains(&BY_NAME_ONLY) {
         keep(build::report(plan, &mut findings), &mut findings);

@@ -60,7 +60,7 @@ impl Exporter for Backend {
 
     fn trace_discarded(&mut self, _: &Arc<Tracked>, _: &mut Account) {}
 
-    fn trace_gone(&mut self, _: &Arc<Tracked>) {}
+    fn trace_gone(&mut self, _: &Arc<Tracked>, _: &mut Account) {}
 
     fn dispatch(&mut self, _: Instant, _: bool, _: &mut Account) {}
 
@@ -88,7 +88,7 @@ struct Process {
 impl Process {
     fn start(records: usize) -> (Self, Pipeline) {
         let budget = Budget::new(records, records * Budget::RECORD_BYTES);
-        let collector = Collector::new(budget, Policy { content: false, per_tenant: None });
+        let collector = Collector::new(budget, Policy { content: false, ..Policy::default() });
         let (ended, arrived) = (Log::default(), Log::default());
         let pipeline = Pipeline::new(collector, Box::new(Backend(Arc::clone(&arrived))), Arc::default());
         (Self { collector, ended, arrived }, pipeline)
