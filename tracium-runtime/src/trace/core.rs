@@ -1,8 +1,11 @@
 //! A trace, shared by all who record in it.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+mod opening;
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub(crate) use self::opening::{Opening, RootPlace};
 use super::details::{Error, SpanDetails, TraceDetails, TraceState};
 use super::{Beginning, OpenSpan, Remote, SpanMeta, TenantMark, TraceMeta, Upstream};
 use crate::clock::Timestamp;
@@ -73,84 +76,6 @@ pub(crate) struct TraceCore {
     state: Mutex<TraceState>,
 }
 
-/// Where the root of a trace that opens will have its record, and the names that come with the place.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct RootPlace {
-    pub(crate) key: u64,
-    pub(crate) root: SpanId,
-    pub(crate) ticket: Ticket,
-}
-
-impl RootPlace {
-    /// For a root that will have no record.
-    pub(crate) fn unwritten() -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(1);
-        // No record's place is as high.
-        let key = NEXT.fetch_add(1, Ordering::Relaxed) | 1 << 63;
-        Self { key, root: SpanId::random(), ticket: Ticket::NONE }
-    }
-}
-
-/// A trace that is about to open.
-#[derive(Debug)]
-pub(crate) struct Opening {
-    meta: &'static TraceMeta,
-    spec: Option<Box<TraceSpec>>,
-    tenant: Option<TenantId>,
-    sink: Sink,
-}
-
-impl Opening {
-    pub(crate) fn open(self, place: RootPlace) -> TraceCore {
-        let Self { meta, spec, tenant, sink } = self;
-        let mut core = TraceCore {
-            key: place.key,
-            id: TraceId::random(),
-            remote: false,
-            root: place.root,
-            root_ticket: place.ticket,
-            meta,
-            spec: None,
-            started: Timestamp::now(),
-            admitted: place.ticket != Ticket::REFUSED,
-            sink,
-            recorded: AtomicBool::new(false),
-            discarded: AtomicBool::new(false),
-            sampled: AtomicU8::new(UNDECIDED),
-            named: AtomicU32::new(0),
-            state: Mutex::new(TraceState::new(tenant, None)),
-        };
-        if let Some(spec) = spec {
-            core.set_spec(spec);
-        }
-        core
-    }
-
-    /// [`open`](Self::open) in place of a trace that was cleared: only what is different is written.
-    #[inline(always)]
-    pub(crate) fn open_in(self, place: RootPlace, core: &mut TraceCore) {
-        let Self { meta, spec, tenant, sink } = self;
-        core.key = place.key;
-        core.id = TraceId::random();
-        core.root = place.root;
-        core.root_ticket = place.ticket;
-        core.meta = meta;
-        core.admitted = true;
-        core.remote = false;
-        core.sink = sink;
-        core.started = Timestamp::now();
-        core.recorded = AtomicBool::new(false);
-        core.discarded = AtomicBool::new(false);
-        core.named = AtomicU32::new(0);
-        if tenant.is_some() {
-            core.state.get_mut().unwrap_or_else(PoisonError::into_inner).tenant = tenant;
-        }
-        if let Some(spec) = spec {
-            core.set_spec(spec);
-        }
-    }
-}
-
 impl TraceCore {
     /// Opens a trace, and its root.
     #[inline(always)]
@@ -161,30 +86,9 @@ impl TraceCore {
         sink: Sink,
     ) -> (Arc<Self>, OpenSpan) {
         let mark = if tenant.is_some() { TenantMark::OfTrace } else { TenantMark::None };
-        let core = sink.clone().trace_opened(Opening { meta, spec, tenant, sink });
+        let core = sink.clone().trace_opened(Opening::new(meta, spec, tenant, sink));
         let root = OpenSpan { id: core.root, ticket: core.root_ticket, depth: 0, tenant: mark, owns_trace: false };
         (core, root)
-    }
-
-    fn set_spec(&mut self, mut spec: Box<TraceSpec>) {
-        if let Some(text) = spec.trace_id.take() {
-            match TraceId::parse(&text) {
-                Some(id) => self.id = id,
-                None if is_external_id(&text) => {
-                    self.id = TraceId::hashed(&text);
-                    spec.trace_id = Some(text);
-                }
-                None => {}
-            }
-        }
-        if let Some(name) = spec.name.take() {
-            self.with_span(self.root, |details| details.name = Some(name));
-        }
-        if let Some(mut details) = spec.details.take() {
-            details.bytes = self.admit_all(&mut details.metadata);
-            *self.state().details_mut() = *details;
-        }
-        self.spec = Some(spec);
     }
 
     /// The trace of a context that came from another process.
@@ -513,9 +417,4 @@ impl Drop for TraceCore {
 impl Error {
     /// The most characters of an error's text that the backend takes.
     pub(crate) const MAX_CHARS: usize = 10_000;
-}
-
-/// What Tracium's REST API takes as a trace's id.
-fn is_external_id(text: &str) -> bool {
-    (1..=256).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
 }

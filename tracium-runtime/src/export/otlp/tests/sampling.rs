@@ -52,6 +52,24 @@ fn tenants_and_agents_have_ratios_of_their_own_and_the_decision_travels() {
 }
 
 #[test]
+fn a_decision_ends_with_its_trace_however_often_its_memory_is_used_again() {
+    let server = Server::start(accept);
+    let export =
+        Export::sampled(&server.url(), Sampler::ratio(1.0).by_agent(|agent| (agent == "noisy").then_some(0.0)));
+    for round in 1..=5 {
+        for agent in ["noisy", "bot", "noisy", "bot"] {
+            let expected = if agent == "noisy" { "00" } else { "01" };
+            start_trace(agent).run(|| assert_eq!(flags(), expected, "round {round}"));
+            // Two sweeps: the trace is over, and known to be.
+            export.flush();
+            export.flush();
+        }
+        let stats = export.flush();
+        assert_eq!((stats.acknowledged, stats.dropped_by(DropReason::Sampled)), (2 * round, 2 * round), "{stats:?}");
+    }
+}
+
+#[test]
 fn a_failure_is_always_sent_with_what_came_before_it() {
     let server = Server::start(accept);
     let export = Export::sampled(&server.url(), Sampler::ratio(0.0).always_failures());
