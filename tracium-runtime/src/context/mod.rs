@@ -7,6 +7,7 @@ pub(crate) mod capture;
 pub(crate) mod level;
 pub(crate) mod open;
 mod payload;
+#[cfg_attr(not(feature = "collect"), path = "not_plain.rs")]
 mod plain;
 mod scope;
 mod scoped;

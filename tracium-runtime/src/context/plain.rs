@@ -2,21 +2,13 @@
 //! be. Whatever is not goes the way of `scope`.
 
 use super::Scope;
-#[cfg(feature = "collect")]
 use super::level::{self, Level};
-#[cfg(feature = "collect")]
 use super::scope::SpanRef;
-#[cfg(feature = "collect")]
 use crate::clock::Timestamp;
-#[cfg(feature = "collect")]
 use crate::collect::segment::{End, PackedSpan};
-#[cfg(feature = "collect")]
 use crate::collect::thread::Writer;
-use crate::trace::SpanMeta;
-#[cfg(feature = "collect")]
-use crate::trace::Status;
+use crate::trace::{SpanMeta, Status};
 
-#[cfg(feature = "collect")]
 impl Scope {
     /// Begins a level, and opens its span: the level's number, to end it by.
     #[inline(always)]
@@ -56,18 +48,6 @@ impl Scope {
             self.level -= 1;
             return true;
         }
-        false
-    }
-}
-
-#[cfg(not(feature = "collect"))]
-#[allow(clippy::unused_self)] // Nothing is ever recorded: no span is plain.
-impl Scope {
-    pub(crate) fn open_plain_level(&mut self, _: &'static SpanMeta) -> Option<usize> {
-        None
-    }
-
-    pub(crate) fn close_plain_level(&mut self, _: usize) -> bool {
         false
     }
 }
