@@ -1,5 +1,5 @@
-//! axum queues, apalis works: a job runs under the tenant and in the trace that queued it. The queue here is in memory;
-//! storages of apalis keep a job's metadata, and so its context, over restarts.
+//! axum queues, apalis works: a job runs under the tenant and in the trace that queued it, after a restart too. The queue
+//! is a SQLite file, `JOBS_DB` or one in the directory for temporary files, which needs no server.
 //!
 //! ```sh
 //! cargo run --example jobs --features apalis,tower
@@ -12,42 +12,45 @@
 //! curl -i -H 'x-tenant-id: acme' http://127.0.0.1:3003/summaries/7
 //! ```
 //!
-//! The answers are 401, and 200: what becomes of the job is printed where the service runs.
+//! The answers are 401, and 200: what becomes of the job is printed where the service runs. What waits in the file when the
+//! service is stopped is done when it is started again; what was being done, a minute later, when the old worker counts as
+//! dead.
 
-use std::sync::Arc;
+use std::path::{Path as File, PathBuf};
 
-use apalis_core::backend::memory::{MemorySink, MemoryStorage, MemoryStorageError};
+use apalis_core::backend::TaskSink;
 use apalis_core::error::BoxDynError;
-use apalis_core::task::Task;
 use apalis_core::task::builder::TaskBuilder;
 use apalis_core::worker::builder::WorkerBuilder;
+use apalis_sqlite::{Config, SqliteConnectOptions, SqlitePool, SqliteStorage};
 use axum::Router;
 use axum::extract::{MatchedPath, Path, State};
 use axum::http::StatusCode;
 use axum::routing::get;
-use futures::channel::mpsc;
-use futures::lock::Mutex;
-use futures::{Sink, SinkExt, StreamExt};
 use tracium::apalis::{JobContext, JobLayer};
 use tracium::tenant::{self, Policies, Policy, Tenants};
 use tracium::tower::TenantLayer;
 
 #[tracium::main]
 #[tokio::main]
-async fn main() -> std::io::Result<()> {
-    serve(tokio::net::TcpListener::bind("127.0.0.1:3003").await?).await
+async fn main() -> Result<(), BoxDynError> {
+    let database = std::env::var_os("JOBS_DB")
+        .map_or_else(|| std::env::temp_dir().join("tracium-example-jobs.sqlite"), PathBuf::from);
+    serve(tokio::net::TcpListener::bind("127.0.0.1:3003").await?, &database).await
 }
 
-type Queue = MemorySink<u32>;
+type Queue = SqliteStorage<u32>;
 
-pub(crate) async fn serve(listener: tokio::net::TcpListener) -> std::io::Result<()> {
-    let (jobs, queued) = mpsc::unbounded();
-    let jobs: Box<dyn Sink<Task<u32>, Error = MemoryStorageError> + Send + Sync + Unpin> =
-        Box::new(jobs.sink_map_err(MemoryStorageError::from));
-    let queue = Queue::new(Arc::new(Mutex::new(jobs)));
-    let storage = MemoryStorage::new_with(queue.clone(), queued.boxed());
+pub(crate) async fn serve(listener: tokio::net::TcpListener, database: &File) -> Result<(), BoxDynError> {
+    let options = SqliteConnectOptions::new().filename(database).create_if_missing(true);
+    let pool = SqlitePool::connect_with(options).await?;
+    SqliteStorage::setup(&pool).await?;
+    let queue = Queue::new(&pool).with_config(Config::default().queue("summaries"));
 
-    let worker = WorkerBuilder::new("summaries").backend(storage).layer(JobLayer::new().trace("summaries"));
+    // Workers are known by their names: one that was killed a moment ago still has its own.
+    let worker = WorkerBuilder::new(format!("summaries-{}", std::process::id()))
+        .backend(queue.clone())
+        .layer(JobLayer::new().trace("summaries"));
     tokio::spawn(async move {
         if let Err(error) = worker.build(summarize).run().await {
             eprintln!("the worker has stopped: {error}");
@@ -58,12 +61,13 @@ pub(crate) async fn serve(listener: tokio::net::TcpListener) -> std::io::Result<
     let policies = Policies { missing: Policy::reject(401), invalid: Policy::reject(403) };
     let layer = TenantLayer::new(Tenants::new(tenant::header("x-tenant-id"), policies))
         .trace("front", |parts| parts.extension(|path: &MatchedPath| path.as_str().to_owned()));
-    axum::serve(listener, Router::new().route("/summaries/{document}", get(order)).layer(layer).with_state(queue)).await
+    let app = Router::new().route("/summaries/{document}", get(order)).layer(layer).with_state(queue);
+    Ok(axum::serve(listener, app).await?)
 }
 
 async fn order(State(mut queue): State<Queue>, Path(document): Path<u32>) -> (StatusCode, &'static str) {
     let job = TaskBuilder::new(document).metadata(&JobContext::current()).build();
-    match queue.send(job).await {
+    match queue.push_task(job).await {
         Ok(()) => (StatusCode::OK, "queued\n"),
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the queue takes no jobs\n"),
     }

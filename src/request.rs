@@ -36,6 +36,14 @@ impl Request {
         }
     }
 
+    /// Notes one more thing that the answer says of itself.
+    #[cfg(feature = "tower")]
+    pub(crate) fn noted(&self, key: &'static str, value: &u16) {
+        if let Some(trace) = &self.trace {
+            trace.add_metadata(key, value);
+        }
+    }
+
     pub(crate) fn fail(&self, reason: impl Display) {
         if let Some(trace) = &self.trace {
             trace.fail(reason);

@@ -96,7 +96,11 @@ fn rocket_chat_answers_as_its_head_says() {
 #[test]
 fn jobs_run_for_the_tenant_and_in_the_trace_that_queued_them() {
     let recorder = Recorder::install_global();
-    let answers = curl(include_str!("../examples/jobs.rs"), started(jobs::serve));
+    let directory = std::env::temp_dir().join(format!("tracium-example-jobs-{}", std::process::id()));
+    std::fs::create_dir(&directory).unwrap();
+    let database = directory.join("jobs.sqlite");
+    let address = started(|listener| async move { jobs::serve(listener, &database).await });
+    let answers = curl(include_str!("../examples/jobs.rs"), address);
     assert_eq!(answers, [(401, String::new()), (200, "queued\n".to_owned())]);
 
     let patience = Instant::now() + Duration::from_secs(30);
@@ -110,4 +114,5 @@ fn jobs_run_for_the_tenant_and_in_the_trace_that_queued_them() {
     let front = recorder.traces().into_iter().find(|trace| trace.agent == "front").unwrap();
     assert_eq!((span.tenant, span.trace_id), (front.tenant, front.id));
     assert_eq!(span.output.unwrap()["return"], "document 7 of acme, in a few words");
+    std::fs::remove_dir_all(directory).unwrap();
 }

@@ -17,24 +17,25 @@ use tracium::ExporterKind;
 use tracium::tenant::{self, Policies, Policy, Tenants};
 use tracium::tower::TenantLayer;
 
+use crate::backends;
 use crate::peers::block_on;
 use crate::sides::{Plan, Sample};
 use crate::table::{Findings, Table, figure};
 
-type Call = Request<Empty<Bytes>>;
+pub(crate) type Call = Request<Empty<Bytes>>;
 
 #[allow(clippy::unused_async)] // As handlers are.
-async fn handler(_: Call) -> Result<Response<Full<Bytes>>, Infallible> {
+pub(crate) async fn handler(_: Call) -> Result<Response<Full<Bytes>>, Infallible> {
     Ok(Response::new(Full::new(Bytes::from_static(b"hello"))))
 }
 
-fn layer() -> TenantLayer {
+pub(crate) fn layer() -> TenantLayer {
     let policies = Policies { missing: Policy::reject(401), invalid: Policy::reject(403) };
     TenantLayer::new(Tenants::new(tenant::header("x-tenant-id"), policies))
 }
 
 /// Nanoseconds per request, each built, answered, and its body read.
-fn time<S, B>(service: &S) -> f64
+pub(crate) fn time<S, B>(service: &S) -> f64
 where
     S: Service<Call, Response = Response<B>, Error = Infallible> + Clone,
     B: Body<Error: std::fmt::Debug>,
@@ -96,5 +97,5 @@ pub(crate) fn report(plan: Plan, findings: &mut Findings) -> Result<(), String> 
             .fail(format!("layers: of {} traces {} were lost and {} wait", stats.emitted, stats.dropped, stats.queued));
     }
     findings.add(table);
-    Ok(())
+    backends::report(plan, findings)
 }

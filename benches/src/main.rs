@@ -6,6 +6,7 @@
 //! and neither delivered nor counted, or lost where none should be, or an allocation where there should be none.
 
 mod alloc;
+mod backends;
 mod build;
 mod child;
 mod delivery;
@@ -62,6 +63,7 @@ fn run(words: &[&str]) -> Result<bool, String> {
         ["serve", peer] => child::serve(peer)?,
         ["counted", which, calls] => off::run_counted(which, number(calls)?)?,
         ["sink"] => sink::serve()?,
+        ["requests", url, records] => backends::serve(url, number(records)?)?,
         ["burst", by, url, threads, traces] => delivery::burst_ours(by, url, number(threads)?, number(traces)?)?,
         ["burst-peer", peer, threads, traces] => delivery::burst_peer(peer, number(threads)?, number(traces)?)?,
         ["deliver", by, url, traces] => delivery::deliver(by, url, number(traces)?)?,

@@ -5,7 +5,7 @@ use http::header::WWW_AUTHENTICATE;
 use http::{HeaderValue, Response};
 use pin_project_lite::pin_project;
 
-use super::ResponseBody;
+use super::{ResponseBody, grpc};
 use crate::request::{Request, polled};
 use crate::tenant::Rejection;
 use crate::{ContextExt, InContext};
@@ -19,7 +19,7 @@ pin_project! {
         inner: Option<InContext<F>>,
         request: Option<Request>,
         head: bool,
-        rejection: Option<Rejection>,
+        rejection: Option<Refused>,
     }
 
     impl<F> PinnedDrop for ResponseFuture<F> {
@@ -30,14 +30,22 @@ pin_project! {
     }
 }
 
+/// The answer in place of the service's.
+#[derive(Debug)]
+struct Refused {
+    rejection: Rejection,
+    grpc: bool,
+}
+
 impl<F> ResponseFuture<F> {
     pub(super) fn new(future: F, request: Request, head: bool) -> Self {
         let inner = request.context().run(|| future.in_current_context());
         Self { inner: Some(inner), request: Some(request), head, rejection: None }
     }
 
-    pub(super) fn rejected(rejection: Rejection) -> Self {
-        Self { inner: None, request: None, head: false, rejection: Some(rejection) }
+    /// `grpc`: whether it is a gRPC client that is refused.
+    pub(super) fn rejected(rejection: Rejection, grpc: bool) -> Self {
+        Self { inner: None, request: None, head: false, rejection: Some(Refused { rejection, grpc }) }
     }
 }
 
@@ -51,7 +59,7 @@ where
     fn poll(self: Pin<&mut Self>, waker: &mut Waker<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let Some(inner) = this.inner.as_pin_mut() else {
-            return this.rejection.take().map_or(Poll::Pending, |rejection| Poll::Ready(Ok(answer(rejection))));
+            return this.rejection.take().map_or(Poll::Pending, |refused| Poll::Ready(Ok(answer(&refused))));
         };
         let result = ready!(polled(this.request, || inner.poll(waker)));
         let Some(request) = this.request.take() else { return Poll::Pending };
@@ -77,11 +85,14 @@ fn may_have_body(status: http::StatusCode) -> bool {
     !status.is_informational() && status != http::StatusCode::NO_CONTENT && status != http::StatusCode::NOT_MODIFIED
 }
 
-fn answer<B>(rejection: Rejection) -> Response<ResponseBody<B>> {
+fn answer<B>(Refused { rejection, grpc }: &Refused) -> Response<ResponseBody<B>> {
     let mut response = Response::new(ResponseBody::empty());
     *response.status_mut() = rejection.status();
     if let Some(challenge) = rejection.challenge() {
         response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    }
+    if *grpc {
+        grpc::reject(&mut response);
     }
     response
 }

@@ -33,6 +33,7 @@
 
 mod body;
 mod future;
+mod grpc;
 mod layer;
 mod service;
 

@@ -3,7 +3,7 @@ use std::task::{Context as Waker, Poll};
 use http_body::Body;
 use tower_service::Service;
 
-use super::{ResponseBody, ResponseFuture, TenantLayer};
+use super::{ResponseBody, ResponseFuture, TenantLayer, grpc};
 use crate::tenant::Parts;
 
 /// A service whose requests run under their tenants; made by [`TenantLayer`].
@@ -40,7 +40,7 @@ where
                 let future = admitted.context().run(|| self.inner.call(request));
                 ResponseFuture::new(future, admitted, head)
             }
-            Err(rejection) => ResponseFuture::rejected(rejection),
+            Err(rejection) => ResponseFuture::rejected(rejection, grpc::is_call(request.headers())),
         }
     }
 }
