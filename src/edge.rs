@@ -54,3 +54,19 @@ impl Edge {
         Ok(Request::open(context, Some(trace)))
     }
 }
+
+/// The setting of that name, which is one for all layers. They have their [`Edge`] in the field `edge`.
+macro_rules! continue_traces {
+    () => {
+        /// Goes on with the trace of the caller, from `traceparent` and `baggage`.
+        ///
+        /// For services that only your own services reach: whoever sends requests could choose any trace. The tenant stays
+        /// the one that is resolved; where the caller's trace belongs to another, the request gets a trace of its own.
+        #[must_use]
+        pub fn continue_traces(mut self) -> Self {
+            self.edge.continue_traces();
+            self
+        }
+    };
+}
+pub(crate) use continue_traces;

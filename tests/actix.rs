@@ -3,15 +3,18 @@
 #[path = "support/web.rs"]
 mod web;
 
+use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::mpsc;
-use std::thread;
+use std::sync::{Arc, mpsc};
+use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use actix_web::dev::Service as _;
 use actix_web::rt::{System, task::yield_now};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web as route};
 use futures::stream;
+use tokio::sync::Semaphore;
+use tracium::TenantId;
 use tracium::actix::TenantMiddleware;
 use tracium::tenant::{self, Policies, Policy, Tenants};
 use tracium::testing::Recorder;
@@ -52,13 +55,34 @@ fn tenants() -> Tenants {
     Tenants::new(tenant::header("x-tenant"), policies).known(|tenant| tenant.as_str() != "stranger")
 }
 
-fn serve() -> SocketAddr {
+const WORKERS: usize = 4;
+
+/// What each worker's thread has, outside of any request, once `ask` is told to: with the thread, of which it is one.
+#[derive(Clone)]
+struct Probe {
+    ask: Arc<Semaphore>,
+    answer: mpsc::Sender<(ThreadId, Option<TenantId>)>,
+}
+
+impl Probe {
+    /// To be called on the worker.
+    fn place(&self) {
+        let Self { ask, answer } = self.clone();
+        actix_web::rt::spawn(async move {
+            ask.acquire().await.unwrap().forget();
+            answer.send((thread::current().id(), tracium::current_tenant())).unwrap();
+        });
+    }
+}
+
+fn serve(probe: Probe) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let (started, starts) = mpsc::channel();
     thread::spawn(move || {
         System::new().block_on(async move {
-            let server = HttpServer::new(|| {
+            let server = HttpServer::new(move || {
+                probe.place();
                 App::new()
                     .wrap(TenantMiddleware::new(tenants()).trace("storm"))
                     .wrap_fn(|request, inner| {
@@ -79,7 +103,7 @@ fn serve() -> SocketAddr {
                         route::get().to(|request: HttpRequest| async move { pieces(&request, usize::MAX) }),
                     )
             });
-            let server = server.workers(4).disable_signals().listen(listener).unwrap().run();
+            let server = server.workers(WORKERS).disable_signals().listen(listener).unwrap().run();
             started.send(()).unwrap();
             server.await.unwrap();
         });
@@ -91,7 +115,14 @@ fn serve() -> SocketAddr {
 #[test]
 fn five_thousand_requests_of_a_hundred_tenants_never_meet() {
     let recorder = Recorder::install_global();
-    Storm::over(serve()).check(&recorder);
+    let (answer, answers) = mpsc::channel();
+    let ask = Arc::new(Semaphore::new(0));
+    Storm::over(serve(Probe { ask: Arc::clone(&ask), answer })).check(&recorder);
+
+    ask.add_permits(WORKERS);
+    let left: HashMap<_, _> = (0..WORKERS).map(|_| answers.recv_timeout(Duration::from_secs(30)).unwrap()).collect();
+    assert_eq!(left.len(), WORKERS);
+    assert!(left.values().all(Option::is_none), "{left:?}");
     let names: std::collections::BTreeSet<_> = recorder.traces().into_iter().map(|trace| trace.name).collect();
     assert_eq!(names.into_iter().collect::<Vec<_>>(), ["GET /panic", "GET /stream", "GET /work", "GET /{endless}"]);
 }

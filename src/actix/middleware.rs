@@ -10,7 +10,7 @@ use actix_web::{Error, HttpResponse};
 use pin_project_lite::pin_project;
 
 use super::ResponseBody;
-use crate::edge::Edge;
+use crate::edge::{Edge, continue_traces};
 use crate::request::{Request, polled};
 use crate::tenant::{Parts, Rejection, Tenants};
 use crate::{ContextExt, InContext};
@@ -35,15 +35,7 @@ impl TenantMiddleware {
         self
     }
 
-    /// Goes on with the trace of the caller, from `traceparent` and `baggage`.
-    ///
-    /// For services that only your own services reach: whoever sends requests could choose any trace. The tenant stays
-    /// the one that is resolved; where the caller's trace belongs to another, the request gets a trace of its own.
-    #[must_use]
-    pub fn continue_traces(mut self) -> Self {
-        self.edge.continue_traces();
-        self
-    }
+    continue_traces!();
 }
 
 impl<S, B> Transform<S, ServiceRequest> for TenantMiddleware

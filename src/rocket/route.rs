@@ -3,7 +3,7 @@ use rocket::route::{Handler, Outcome};
 use rocket::{Data, Response, Route};
 
 use super::body::Streamed;
-use crate::edge::Edge;
+use crate::edge::{Edge, continue_traces};
 use crate::request::Request;
 use crate::tenant::{Parts, Tenants};
 
@@ -27,15 +27,7 @@ impl TenantRoutes {
         self
     }
 
-    /// Goes on with the trace of the caller, from `traceparent` and `baggage`.
-    ///
-    /// For services that only your own services reach: whoever sends requests could choose any trace. The tenant stays
-    /// the one that is resolved; where the caller's trace belongs to another, the request gets a trace of its own.
-    #[must_use]
-    pub fn continue_traces(mut self) -> Self {
-        self.edge.continue_traces();
-        self
-    }
+    continue_traces!();
 
     /// The same routes, to be mounted in their place.
     pub fn wrap(&self, routes: impl Into<Vec<Route>>) -> Vec<Route> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use tower_layer::Layer;
 
 use super::TenantService;
-use crate::edge::Edge;
+use crate::edge::{Edge, continue_traces};
 use crate::tenant::{Parts, Tenants};
 
 type Route = dyn Fn(&Parts<'_>) -> Option<String> + Send + Sync;
@@ -37,15 +37,7 @@ impl TenantLayer {
         self
     }
 
-    /// Goes on with the trace of the caller, from `traceparent` and `baggage`.
-    ///
-    /// For services that only your own services reach: whoever sends requests could choose any trace. The tenant stays
-    /// the one that is resolved; where the caller's trace belongs to another, the request gets a trace of its own.
-    #[must_use]
-    pub fn continue_traces(mut self) -> Self {
-        self.edge.continue_traces();
-        self
-    }
+    continue_traces!();
 
     pub(super) fn edge(&self) -> &Edge {
         &self.edge

@@ -130,6 +130,8 @@ pub(crate) fn step(whose: &str) -> String {
         .run(|| tracium::current_tenant().map(|tenant| tenant.to_string()).unwrap_or_default())
 }
 
+/// A trace that callers say they are part of.
+const FORGED: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const REQUESTS: usize = 5_000;
 const CONNECTIONS: usize = 64;
 const TENANTS: usize = 100;
@@ -186,7 +188,7 @@ impl Storm {
                 count(&self.refused);
             }
             17 => {
-                let long = "x".repeat(3_000);
+                let long = "x".repeat(10_000);
                 let invalid = ["", "50%", "a%0d%0ax-tenant: b", "stranger", &long][number / 60 % 5];
                 assert_eq!(client.get("/work", &[("x-tenant", invalid)]).unwrap().status, 403);
                 count(&self.refused);
@@ -194,6 +196,20 @@ impl Storm {
             19 => {
                 assert_eq!(client.get("/work", &[("x-tenant", &tenant), ("x-tenant", "other")]).unwrap().status, 403);
                 count(&self.refused);
+            }
+            23 => {
+                // What would be a line of its own, if somebody took it for one; servers may hang up at it.
+                let broken = ["a\rx-tenant: b", "a\r\n b", "a\nx-tenant"][number / 60 % 3];
+                let answer = client.get("/work", &[("x-whose", "nobody"), ("x-tenant", broken)]);
+                assert!(answer.as_ref().is_none_or(|answer| [400, 403].contains(&answer.status)), "{answer:?}");
+                client.connection = None;
+                count(&self.refused);
+            }
+            29 => {
+                let forged = [own, &[("traceparent", FORGED), ("baggage", "tenant.id=tenant-1")]].concat();
+                let answer = client.get("/work", &forged).unwrap();
+                assert_eq!((answer.status, answer.body), (200, tenant));
+                count(&self.done);
             }
             kind if kind % 3 == 0 => {
                 let answer = client.get("/stream", own).unwrap();
@@ -229,6 +245,7 @@ impl Storm {
 
         let owners: std::collections::HashMap<_, _> =
             traces.iter().map(|RecordedTrace { id, tenant, .. }| (*id, tenant.clone())).collect();
+        assert!(traces.iter().all(|trace| !FORGED.contains(&trace.id.to_string())), "a caller chose its trace");
         let spans = recorder.spans();
         assert!(spans.len() > done * 3, "{} spans", spans.len());
         for span in &spans {
