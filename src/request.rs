@@ -38,9 +38,9 @@ impl Request {
 
     /// Notes one more thing that the answer says of itself.
     #[cfg(feature = "tower")]
-    pub(crate) fn noted(&self, key: &'static str, value: &u16) {
+    pub(crate) fn noted(&self, key: &'static str, value: u16) {
         if let Some(trace) = &self.trace {
-            trace.add_metadata(key, value);
+            trace.add_metadata(key, &value);
         }
     }
 

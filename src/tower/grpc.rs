@@ -19,7 +19,7 @@ pub(super) fn answered(request: &Request, fields: &HeaderMap) -> bool {
     let Some(status) = fields.get(STATUS) else { return false };
     // What is no number is what clients make of it.
     let status = status.to_str().ok().and_then(|status| status.parse().ok()).unwrap_or(UNKNOWN);
-    request.noted("rpc.grpc.status_code", &status);
+    request.noted("rpc.grpc.status_code", status);
     if let Some(name) = failure(status) {
         request.fail(format_args!("answered with gRPC status {name}"));
     }

@@ -1,4 +1,4 @@
-//! lambda_http 1.x: the layer around a function, called directly, and by Lambda's runtime with its API on loopback.
+//! `lambda_http` 1.x: the layer around a function, called directly, and by Lambda's runtime with its API on loopback.
 
 use std::process::{Child, Command};
 use std::sync::{Arc, Mutex};
