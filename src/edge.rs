@@ -47,9 +47,9 @@ impl Edge {
         let Some(agent) = self.agent.as_deref().filter(|_| recorded) else {
             return Ok(Request::open(context, None));
         };
-        let mut trace = start_trace(agent).metadata("http.request.method", parts.method());
+        let mut trace = start_trace(agent).own_metadata("http.request.method", parts.method());
         if let Some(route) = route(parts) {
-            trace = trace.metadata("http.route", &route).name(format!("{} {route}", parts.method()));
+            trace = trace.own_metadata("http.route", &route).name([parts.method(), " ", &route].concat());
         }
         Ok(Request::open(context, Some(trace)))
     }

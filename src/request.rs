@@ -29,7 +29,7 @@ impl Request {
     #[cfg(any(feature = "actix", feature = "rocket", feature = "tower"))]
     pub(crate) fn answered(&self, status: u16) {
         if let Some(trace) = &self.trace {
-            trace.add_metadata("http.response.status_code", &status);
+            trace.add_own_metadata("http.response.status_code", &status);
             if status >= 500 {
                 trace.fail(format_args!("answered with status {status}"));
             }
@@ -40,7 +40,7 @@ impl Request {
     #[cfg(feature = "tower")]
     pub(crate) fn noted(&self, key: &'static str, value: u16) {
         if let Some(trace) = &self.trace {
-            trace.add_metadata(key, &value);
+            trace.add_own_metadata(key, &value);
         }
     }
 

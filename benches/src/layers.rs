@@ -17,6 +17,7 @@ use tracium::ExporterKind;
 use tracium::tenant::{self, Policies, Policy, Tenants};
 use tracium::tower::TenantLayer;
 
+use crate::alloc::allocations;
 use crate::backends;
 use crate::peers::block_on;
 use crate::sides::{Plan, Sample};
@@ -34,13 +35,14 @@ pub(crate) fn layer() -> TenantLayer {
     TenantLayer::new(Tenants::new(tenant::header("x-tenant-id"), policies))
 }
 
+const CALLS: u32 = 2_000;
+
 /// Nanoseconds per request, each built, answered, and its body read.
 pub(crate) fn time<S, B>(service: &S) -> f64
 where
     S: Service<Call, Response = Response<B>, Error = Infallible> + Clone,
     B: Body<Error: std::fmt::Debug>,
 {
-    const CALLS: u32 = 2_000;
     let started = Instant::now();
     for _ in 0..CALLS {
         block_on(async {
@@ -75,11 +77,20 @@ pub(crate) fn report(plan: Plan, findings: &mut Findings) -> Result<(), String> 
         // Spans that somebody takes note of, and throws away.
         nanos[4].push(tracing::subscriber::with_default(Registry::default(), || time(&tower_http)));
     }
+    let counted = [
+        allocations(|| _ = black_box(time(&bare))),
+        allocations(|| _ = black_box(time(&tenant))),
+        allocations(|| _ = black_box(time(&trace))),
+        allocations(|| _ = black_box(time(&tower_http))),
+        allocations(|| _ = tracing::subscriber::with_default(Registry::default(), || time(&tower_http))),
+    ];
     drop(export);
     let samples = nanos.map(Sample::of);
     let bare = samples[0].median();
-    let mut table =
-        Table::new("A request through a tower layer, in the process", &["", "ns, median", "least", "added"]);
+    let mut table = Table::new(
+        "A request through a tower layer, in the process",
+        &["", "ns, median", "least", "added", "allocations"],
+    );
     let labels = [
         "the bare handler",
         "tracium: the tenant, from a header",
@@ -87,9 +98,11 @@ pub(crate) fn report(plan: Plan, findings: &mut Findings) -> Result<(), String> 
         "tower-http TraceLayer, no subscriber",
         "tower-http TraceLayer, a bare registry",
     ];
-    for (label, sample) in labels.into_iter().zip(&samples) {
+    for ((label, sample), counted) in labels.into_iter().zip(&samples).zip(counted) {
         let added = sample.median() - bare;
-        table.row(vec![label.to_owned(), figure(sample.median()), figure(sample.min()), figure(added)]);
+        let each = counted / u64::from(CALLS);
+        let figures = [figure(sample.median()), figure(sample.min()), figure(added), each.to_string()];
+        table.row([vec![label.to_owned()], figures.to_vec()].concat());
     }
     let stats = tracium::stats();
     if stats.dropped > 0 || stats.queued > 0 {

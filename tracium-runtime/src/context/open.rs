@@ -79,7 +79,7 @@ impl TraceOptions {
 
     /// A metadata entry.
     #[must_use]
-    pub fn metadata(self, key: &str, value: &(impl CaptureValue + ?Sized)) -> Self {
+    pub fn metadata(self, key: &'static str, value: &(impl CaptureValue + ?Sized)) -> Self {
         self.set(|spec| put(&mut spec.details_mut().metadata, key, named(key, value)))
     }
 
@@ -147,7 +147,7 @@ impl SpanOptions {
 
     /// A metadata entry.
     #[must_use]
-    pub fn metadata(self, key: &str, value: &(impl CaptureValue + ?Sized)) -> Self {
+    pub fn metadata(self, key: &'static str, value: &(impl CaptureValue + ?Sized)) -> Self {
         self.set(|details| put(&mut details.metadata, key, named(key, value)))
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::SpanRecord;
 use crate::content::Json;
 use crate::tenant::TenantId;
-use crate::trace::details::{Error, SpanDetails};
+use crate::trace::details::{Error, Key, SpanDetails};
 use crate::trace::{TenantMark, TokenUsage, TraceCore};
 
 /// A span and its details, read as one.
@@ -75,7 +75,7 @@ impl<'a> View<'a> {
         self.details.and_then(|details| details.tool_calls.as_ref())
     }
 
-    pub(crate) fn metadata(self) -> &'a [(Box<str>, Json)] {
+    pub(crate) fn metadata(self) -> &'a [(Key, Json)] {
         self.details.map_or(&[], |details| &details.metadata)
     }
 

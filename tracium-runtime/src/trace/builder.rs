@@ -9,6 +9,7 @@ use serde_core::Serialize;
 use super::details::{Error, SpanDetails, put};
 use super::handle::{SpanHandle, named};
 use super::{OpenSpan, SpanMeta, TraceCore, TraceMeta, TraceSpec};
+use crate::content::{self, Limits};
 use crate::context::{Begin, Begun, Context, Scope, Scoped, SpanRef, open, run_begun, scoped_in};
 use crate::tenant::{IntoTenant, TenantError, TenantId};
 use crate::{notice, panics};
@@ -99,7 +100,15 @@ impl TraceBuilder {
     /// A metadata entry.
     pub fn metadata(mut self, key: impl Into<String>, value: &(impl Serialize + ?Sized)) -> Self {
         let key = key.into();
-        put(&mut self.spec.details_mut().metadata, &key, named(&key, value));
+        let value = named(&key, value);
+        put(&mut self.spec.details_mut().metadata, key, value);
+        self
+    }
+
+    /// A metadata entry of a layer's own, under a key that is no secret's.
+    #[doc(hidden)]
+    pub fn own_metadata(mut self, key: &'static str, value: &(impl Serialize + ?Sized)) -> Self {
+        put(&mut self.spec.details_mut().metadata, key, content::to_json(value, &Limits::CAPTURE));
         self
     }
 
@@ -193,7 +202,8 @@ impl SpanBuilder {
     /// A metadata entry.
     pub fn metadata(mut self, key: impl Into<String>, value: &(impl Serialize + ?Sized)) -> Self {
         let key = key.into();
-        put(&mut self.0.metadata, &key, named(&key, value));
+        let value = named(&key, value);
+        put(&mut self.0.metadata, key, value);
         self
     }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub(crate) use self::opening::{Opening, RootPlace};
-use super::details::{Error, SpanDetails, TraceDetails, TraceState};
+use super::details::{Error, Key, SpanDetails, TraceDetails, TraceState};
 use super::{Beginning, OpenSpan, Remote, SpanMeta, TenantMark, TraceMeta, Upstream};
 use crate::clock::Timestamp;
 use crate::collect::{Sink, Ticket};
@@ -360,10 +360,12 @@ impl TraceCore {
     }
 
     /// [`admit`](Self::admit) for each value; the bytes of all.
-    fn admit_all(&self, metadata: &mut [(Box<str>, Json)]) -> usize {
+    fn admit_all(&self, metadata: &mut [(Key, Json)]) -> usize {
         let mut bytes = 0;
         for (_, value) in metadata {
-            let (admitted, of_value) = self.admit(value.clone());
+            // In the place of the value that is looked at, for as long as that takes.
+            let nothing = Json::from_valid(String::new());
+            let (admitted, of_value) = self.admit(std::mem::replace(value, nothing));
             *value = admitted;
             bytes += of_value;
         }

@@ -1,10 +1,15 @@
 //! What a body says of its span. Most spans have none of this, so it lives beside the trace, made on first use.
 
+use std::borrow::Cow;
+
 use crate::SpanId;
 use crate::content::Json;
 use crate::id::IdMap;
 use crate::tenant::TenantId;
 use crate::trace::TokenUsage;
+
+/// Of a metadata entry: most are known while compiling.
+pub(crate) type Key = Cow<'static, str>;
 
 /// Why a span failed.
 #[derive(Clone, Debug)]
@@ -27,7 +32,7 @@ pub(crate) struct SpanDetails {
     pub(crate) tool_calls: Option<Json>,
     pub(crate) usage: Option<TokenUsage>,
     pub(crate) tags: Vec<Box<str>>,
-    pub(crate) metadata: Vec<(Box<str>, Json)>,
+    pub(crate) metadata: Vec<(Key, Json)>,
     pub(crate) error: Option<Error>,
     /// The span's own tenant, in a trace of none.
     pub(crate) tenant: Option<TenantId>,
@@ -40,7 +45,7 @@ pub(crate) struct SpanDetails {
 pub(crate) struct TraceDetails {
     pub(crate) model: Option<Box<str>>,
     pub(crate) tags: Vec<Box<str>>,
-    pub(crate) metadata: Vec<(Box<str>, Json)>,
+    pub(crate) metadata: Vec<(Key, Json)>,
     pub(crate) summary: Option<Box<str>>,
     pub(crate) session: Option<Box<str>>,
     pub(crate) user: Option<Box<str>>,
@@ -108,9 +113,10 @@ impl TraceDetails {
 }
 
 /// One value a key; a later one wins.
-pub(crate) fn put(metadata: &mut Vec<(Box<str>, Json)>, key: &str, value: Json) {
-    match metadata.iter_mut().find(|(k, _)| **k == *key) {
+pub(crate) fn put(metadata: &mut Vec<(Key, Json)>, key: impl Into<Key>, value: Json) {
+    let key = key.into();
+    match metadata.iter_mut().find(|(k, _)| *k == key) {
         Some((_, old)) => *old = value,
-        None => metadata.push((key.into(), value)),
+        None => metadata.push((key, value)),
     }
 }

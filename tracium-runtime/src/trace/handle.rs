@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_core::Serialize;
 
-use super::details::{Error, SpanDetails, put};
+use super::details::{Error, Key, SpanDetails, put};
 use super::{TokenUsage, TraceCore};
 use crate::content::{self, Json, Limits};
 use crate::context::current;
@@ -128,16 +128,31 @@ impl SpanHandle {
 
     /// Sets the metadata `key`. It is no content: it is recorded also where content capture is off.
     pub fn add_metadata(&self, key: impl Into<String>, value: &(impl Serialize + ?Sized)) -> &Self {
-        if let Some(target) = &self.0 {
+        if self.0.is_some() {
             let key = key.into();
             let value = named(&key, value);
+            self.put_metadata(key.into(), value);
+        }
+        self
+    }
+
+    /// A metadata entry of a layer's own, under a key that is no secret's.
+    #[doc(hidden)]
+    pub fn add_own_metadata(&self, key: &'static str, value: &(impl Serialize + ?Sized)) -> &Self {
+        if self.0.is_some() {
+            self.put_metadata(key.into(), content::to_json(value, &Limits::CAPTURE));
+        }
+        self
+    }
+
+    fn put_metadata(&self, key: Key, value: Json) {
+        if let Some(target) = &self.0 {
             let (value, bytes) = target.trace.admit(value);
             target.trace.with_span(target.id, |details| {
                 details.bytes += bytes;
-                put(&mut details.metadata, &key, value);
+                put(&mut details.metadata, key, value);
             });
         }
-        self
     }
 
     /// Marks the span as failed, for `reason`. The first reason stays.
@@ -269,7 +284,7 @@ impl TraceHandle {
             let mut state = target.trace.state();
             let details = state.details_mut();
             details.bytes += bytes;
-            put(&mut details.metadata, &key, value);
+            put(&mut details.metadata, key, value);
         }
         self
     }
