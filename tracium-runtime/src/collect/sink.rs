@@ -42,6 +42,7 @@ mod installed {
     pub(super) static ANY: AtomicBool = AtomicBool::new(false);
     /// A recorder of the whole process has been there.
     static GLOBAL_RECORDER: AtomicBool = AtomicBool::new(false);
+    /// The first; in a process that was forked off another, it knows the one that took its place.
     static COLLECTOR: OnceLock<&'static Collector> = OnceLock::new();
     static RECORDER: RwLock<Option<Arc<Recording>>> = RwLock::new(None);
 
@@ -59,17 +60,25 @@ mod installed {
                 let recorder = RECORDER.read().unwrap_or_else(PoisonError::into_inner);
                 recorder.clone().map(Sink::Recorder)
             })
-            .or_else(|| COLLECTOR.get().copied().map(Sink::Collector))
+            .or_else(|| global().map(Sink::Collector))
     }
 
     /// The process's collector; `None` before `init`.
     pub(crate) fn global() -> Option<&'static Collector> {
-        COLLECTOR.get().copied()
+        COLLECTOR.get().map(|first| first.latest())
     }
 
     /// Makes `collector` the process's; false where there is one.
     pub(crate) fn install_global(collector: &'static Collector) -> bool {
-        let first = COLLECTOR.set(collector).is_ok();
+        let first = match global() {
+            None => COLLECTOR.set(collector).is_ok(),
+            // That of the process that this one was forked off.
+            Some(before) if before.is_forked() => {
+                before.abandon();
+                before.succeed(collector)
+            }
+            Some(_) => false,
+        };
         crate::trace::end_quiet();
         ANY.store(true, Ordering::Release);
         first
@@ -105,6 +114,18 @@ pub(crate) fn current_sink() -> Option<Sink> {
 
 #[cfg_attr(not(feature = "collect"), allow(clippy::needless_pass_by_value, clippy::unused_self, unused_variables))]
 impl Sink {
+    /// The same, or in a process that was forked off the one that it is of, what took its place.
+    pub(crate) fn of_this_process(self) -> Self {
+        #[cfg(feature = "collect")]
+        if let Self::Collector(collector) = self
+            && collector.is_forked()
+        {
+            crate::export::after_fork(collector);
+            return Self::Collector(collector.latest());
+        }
+        self
+    }
+
     /// Whether the buffers have room for `bytes` of captured values, which are theirs then.
     pub(crate) fn admit_bytes(&self, bytes: usize) -> bool {
         match *self {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::destination::Route;
-use super::resolve::{Environment, Resolved, resolve};
+use super::resolve::{Backoff, Environment, Resolved, resolve};
 use super::{DEFAULT_TENANT, Destination, Guard, InitError};
 use crate::collect::policy::Policy;
 use crate::collect::sampler::Sampler;
@@ -59,6 +59,7 @@ pub struct Builder {
     pub(super) request_timeout: Option<Duration>,
     pub(super) proxy: Option<String>,
     pub(super) root_certificates: Vec<Vec<u8>>,
+    pub(super) backoff: Backoff,
     mask: Option<Mask>,
 }
 
@@ -244,6 +245,13 @@ impl Builder {
         self
     }
 
+    /// How long is waited after a failed request, at first and at most: for tests, which have no minutes to wait.
+    #[doc(hidden)]
+    pub fn __retry_times(mut self, first: Duration, longest: Duration) -> Self {
+        self.backoff = Backoff { first, longest };
+        self
+    }
+
     /// Looks at every captured value and text before it leaves this process, and may change it: `mask(field, value)`.
     ///
     /// `field` is `input`, `output`, `tools`, `tool_calls`, `metadata`, `summary` or `error`; the first four and
@@ -269,10 +277,10 @@ impl Builder {
             let policy = Policy { content: capture_content, ..self.policy };
             let budget = Budget::new(self.max_records.unwrap_or(1 << 20), self.max_bytes.unwrap_or(128 << 20));
             let collector = Collector::new(budget, policy);
-            let exporters =
-                targets.iter().map(|target| Ok((target.name(), export::prepare(target, self.mask.clone())?)));
-            let exporters = exporters.collect::<Result<_, InitError>>()?;
-            if !export::start(collector, exporters) {
+            let recipe = Arc::new(export::Recipe::new(targets, self.mask.as_ref()));
+            // Before anything starts, so that what is wrong is said at once.
+            let exporters = recipe.make()?;
+            if !export::start(collector, recipe, exporters) {
                 return Err(InitError::AlreadyInitialized);
             }
             panics::install_hook();
