@@ -25,6 +25,8 @@ mod sampling;
 mod server;
 #[cfg(feature = "client")]
 mod text;
+#[cfg(all(unix, feature = "signal"))]
+mod terminate;
 mod thread;
 #[cfg(any(feature = "rest", feature = "otlp"))]
 pub mod throughput;

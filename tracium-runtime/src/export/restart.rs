@@ -15,16 +15,21 @@ use crate::panics;
 
 type Make = Box<dyn Fn() -> Result<Box<dyn Exporter>, InitError> + Send + Sync>;
 
-/// How the exporters are made, each with its name; the first one's accounting is the process's.
-pub(crate) struct Recipe(Vec<(&'static str, Make)>);
+/// What an export is made by.
+pub(crate) struct Recipe {
+    /// The exporters, each with its name; the first one's accounting is the process's.
+    exporters: Vec<(&'static str, Make)>,
+    /// How long what ended may take to be sent when the process is to terminate, where that is asked for.
+    pub(super) on_terminate: Option<Duration>,
+}
 
 impl Recipe {
-    pub(crate) fn new(targets: Vec<Target>, mask: Option<&Mask>) -> Self {
+    pub(crate) fn new(targets: Vec<Target>, mask: Option<&Mask>, on_terminate: Option<Duration>) -> Self {
         let of = |target: Target| -> (&'static str, Make) {
             let mask = mask.cloned();
             (target.name(), Box::new(move || prepare(&target, mask.clone())))
         };
-        Self(targets.into_iter().map(of).collect())
+        Self { exporters: targets.into_iter().map(of).collect(), on_terminate }
     }
 
     /// Of exporters that are made once.
@@ -35,7 +40,7 @@ impl Recipe {
             let gone = || InitError::Client { reason: "it was made once".to_owned() };
             (name, Box::new(move || exporter.lock().unwrap().take().ok_or_else(gone)))
         };
-        Self(exporters.into_iter().map(once).collect())
+        Self { exporters: exporters.into_iter().map(once).collect(), on_terminate: None }
     }
 
     #[cfg(test)]
@@ -44,12 +49,12 @@ impl Recipe {
             let make = make.clone();
             ("tests", Box::new(move || Ok(make())))
         };
-        Self((0..count).map(one).collect())
+        Self { exporters: (0..count).map(one).collect(), on_terminate: None }
     }
 
     /// The exporters, each alone.
     pub(crate) fn make(&self) -> Result<Vec<Box<dyn Exporter>>, InitError> {
-        self.0.iter().map(|(_, make)| make()).collect()
+        self.exporters.iter().map(|(_, make)| make()).collect()
     }
 
     /// `exporters`, which [`Self::make`] gave, as one; each with an accounting of its own, which goes on where there
@@ -63,8 +68,8 @@ impl Recipe {
         let ledgers = collector.exporters.get_or_init(|| {
             // For as long as the process lives, like the collector's.
             let beside = |_: &_| -> &'static Ledger { Box::leak(Box::default()) };
-            let ledgers = self.0.iter().take(1).map(|_| &collector.ledger).chain(self.0.iter().skip(1).map(beside));
-            self.0.iter().map(|(name, _)| *name).zip(ledgers).collect()
+            let ledgers = self.exporters.iter().take(1).map(|_| &collector.ledger).chain(self.exporters.iter().skip(1).map(beside));
+            self.exporters.iter().map(|(name, _)| *name).zip(ledgers).collect()
         });
         let mut exporters = exporters.into_iter();
         let first = exporters.next().unwrap_or_else(|| Box::new(Discard));
@@ -78,7 +83,7 @@ impl Recipe {
 
 impl std::fmt::Debug for Recipe {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
+        f.debug_list().entries(self.exporters.iter().map(|(name, _)| name)).finish()
     }
 }
 

@@ -114,6 +114,12 @@ impl Handle {
         if let Err(error) = thread::Builder::new().name("tracium-export".to_owned()).spawn(run) {
             give_up(collector, &format!("its thread could not be started: {error}"));
         }
+        #[cfg(all(unix, feature = "signal"))]
+        if let Some(timeout) = recipe.on_terminate
+            && let Err(error) = super::terminate::watch(timeout)
+        {
+            collector.ledger.note_error(&format!("SIGTERM is not watched for: {error}"));
+        }
         Self { collector, totals, commands, recipe, next: OnceLock::new() }
     }
 
