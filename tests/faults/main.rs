@@ -23,6 +23,7 @@ mod flush;
 mod fork;
 mod hooks;
 mod memory;
+#[cfg(unix)]
 mod process;
 mod refusing;
 mod values;

@@ -46,21 +46,37 @@ mod installed {
     static COLLECTOR: OnceLock<&'static Collector> = OnceLock::new();
     static RECORDER: RwLock<Option<Arc<Recording>>> = RwLock::new(None);
 
+    /// Where what opens on a thread goes.
+    #[derive(Clone)]
+    enum Here {
+        /// Where the process's goes.
+        Anywhere,
+        To(Sink),
+        Nowhere,
+    }
+
     thread_local! {
-        static THREAD: RefCell<Option<Sink>> = const { RefCell::new(None) };
+        static THREAD: RefCell<Here> = const { RefCell::new(Here::Anywhere) };
     }
 
     pub(super) fn current() -> Option<Sink> {
-        let thread = THREAD.try_with(|sink| sink.borrow().clone()).ok().flatten();
-        thread
-            .or_else(|| {
-                if !GLOBAL_RECORDER.load(Ordering::Acquire) {
-                    return None;
-                }
-                let recorder = RECORDER.read().unwrap_or_else(PoisonError::into_inner);
-                recorder.clone().map(Sink::Recorder)
-            })
-            .or_else(|| global().map(Sink::Collector))
+        match THREAD.try_with(|here| here.borrow().clone()) {
+            Ok(Here::To(sink)) => return Some(sink),
+            Ok(Here::Nowhere) => return None,
+            Ok(Here::Anywhere) | Err(_) => {}
+        }
+        if GLOBAL_RECORDER.load(Ordering::Acquire) {
+            let recorder = RECORDER.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some(recorder) = recorder.clone() {
+                return Some(Sink::Recorder(recorder));
+            }
+        }
+        global().map(Sink::Collector)
+    }
+
+    /// Nothing that opens on this thread is recorded: it is one of ours, and would export its own work without end.
+    pub(crate) fn record_nothing_here() {
+        let _ = THREAD.try_with(|here| here.replace(Here::Nowhere));
     }
 
     /// The process's collector; `None` before `init`.
@@ -93,15 +109,20 @@ mod installed {
     /// What opens on this thread goes to `sink`, until [`uninstall_thread`]; the sink before it is given back.
     pub(crate) fn install_thread(sink: Sink) -> Option<Sink> {
         ANY.store(true, Ordering::Release);
-        THREAD.try_with(|slot| slot.replace(Some(sink))).ok().flatten()
+        match THREAD.try_with(|here| here.replace(Here::To(sink))) {
+            Ok(Here::To(before)) => Some(before),
+            _ => None,
+        }
     }
 
     pub(crate) fn uninstall_thread(before: Option<Sink>) {
-        let _ = THREAD.try_with(|slot| slot.replace(before));
+        let _ = THREAD.try_with(|here| here.replace(before.map_or(Here::Anywhere, Here::To)));
     }
 }
 #[cfg(feature = "collect")]
-pub(crate) use installed::{global, install_global, install_thread, set_global_recorder, uninstall_thread};
+pub(crate) use installed::{
+    global, install_global, install_thread, record_nothing_here, set_global_recorder, uninstall_thread,
+};
 
 /// Where a trace that opens here would go; `None` when everything is off.
 pub(crate) fn current_sink() -> Option<Sink> {

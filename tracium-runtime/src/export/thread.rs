@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::restart::{Failures, Recipe, write_off};
 use super::{Command, Exporter, Pipeline, Totals};
-use crate::collect::{Collector, install_global};
+use crate::collect::{Collector, install_global, record_nothing_here};
 use crate::config::InitError;
 use crate::{id, panics};
 
@@ -137,6 +137,7 @@ fn run(
     recipe: &Recipe,
     totals: &Arc<Mutex<Totals>>,
 ) {
+    record_nothing_here();
     let mut failures = Failures::default();
     loop {
         let runtime = match runtime() {
@@ -173,5 +174,6 @@ fn give_up(collector: &Collector, why: &str) {
 }
 
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()
+    // Its other threads look up names.
+    tokio::runtime::Builder::new_current_thread().enable_all().on_thread_start(record_nothing_here).build()
 }
