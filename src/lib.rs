@@ -88,6 +88,7 @@
 //! | `console` (default) | traces as trees on standard error |
 //! | `rest` (default) | export to Tracium's REST API |
 //! | `otlp` (default) | export to OpenTelemetry backends, Tracium's open-source one among them |
+//! | `signal` | `Builder::flush_on_terminate`: on `SIGTERM`, what ended is sent |
 //! | `tokio` (default) | `spawn`, `spawn_blocking`, `spawn_local` |
 //! | `rayon` | `rayon::join`, `rayon::scope`, `rayon::spawn` |
 //! | `http` | contexts in `http::HeaderMap` |

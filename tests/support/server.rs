@@ -18,6 +18,8 @@ pub(crate) struct Request {
     pub(crate) body: Value,
     pub(crate) raw: Vec<u8>,
     pub(crate) at: Instant,
+    /// The backend has what it was sent: it answered, in full, that it does.
+    pub(crate) taken: bool,
 }
 
 impl Request {
@@ -35,6 +37,21 @@ pub(crate) struct Response {
     /// Written before the body and its declared length are complete, the connection is closed.
     pub(crate) truncated: bool,
     pub(crate) delay: Duration,
+    /// What becomes of the connection; it is kept without.
+    pub(crate) fault: Option<Fault>,
+}
+
+/// What else than an answer a connection may come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// No answer, until whoever waits for it has gone.
+    Hang,
+    /// The head, half of the body, and no more until whoever waits for it has gone.
+    Stall,
+    /// It is reset without an answer.
+    Reset,
+    /// It is closed after the answer, which does not say so.
+    Close,
 }
 
 impl Response {
@@ -45,7 +62,17 @@ impl Response {
             body: body.as_bytes().to_vec(),
             truncated: false,
             delay: Duration::ZERO,
+            fault: None,
         }
+    }
+
+    pub(crate) fn with(self, fault: Fault) -> Self {
+        Self { fault: Some(fault), ..self }
+    }
+
+    fn is_taken(&self) -> bool {
+        let whole = !self.truncated && matches!(self.fault, None | Some(Fault::Close));
+        whole && (200..300).contains(&self.status)
     }
 
     pub(crate) fn status(status: u16) -> Self {
@@ -127,20 +154,49 @@ impl Server {
 fn serve(stream: TcpStream, log: &Mutex<Vec<Request>>, answer: &Answer) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let mut writer = stream;
-    while let Some(request) = read(&mut reader) {
+    while let Some(mut request) = read(&mut reader) {
         let response = answer(&request);
+        request.taken = response.is_taken();
         log.lock().unwrap().push(request);
         thread::sleep(response.delay);
+        match response.fault {
+            Some(Fault::Reset) => {
+                drop(reader);
+                reset(writer);
+                return;
+            }
+            Some(Fault::Hang) => return wait_for_the_end(reader),
+            _ => {}
+        }
         let mut head = format!("HTTP/1.1 {} status\r\ncontent-length: {}\r\n", response.status, response.body.len());
         for (name, value) in &response.headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
         head.push_str("\r\n");
-        let body = if response.truncated { &response.body[..response.body.len() / 2] } else { &response.body };
-        if writer.write_all(&[head.as_bytes(), body].concat()).is_err() || response.truncated {
+        let cut = response.truncated || response.fault == Some(Fault::Stall);
+        let body = if cut { &response.body[..response.body.len() / 2] } else { &response.body };
+        if writer.write_all(&[head.as_bytes(), body].concat()).is_err() {
             return;
         }
+        match response.fault {
+            Some(Fault::Stall) => return wait_for_the_end(reader),
+            Some(_) => return,
+            None if response.truncated => return,
+            None => {}
+        }
     }
+}
+
+/// Until the client closes the connection.
+fn wait_for_the_end(mut reader: BufReader<TcpStream>) {
+    let _ = reader.read(&mut [0; 1]);
+}
+
+/// Closes so that the other side gets a reset, and no end.
+#[allow(deprecated)] // It may block where it waits; nobody waits for zero seconds.
+fn reset(stream: TcpStream) {
+    let socket = tokio::net::TcpSocket::from_std_stream(stream);
+    let _ = socket.set_linger(Some(Duration::ZERO));
 }
 
 fn read(reader: &mut BufReader<TcpStream>) -> Option<Request> {
@@ -165,5 +221,5 @@ fn read(reader: &mut BufReader<TcpStream>) -> Option<Request> {
     reader.read_exact(&mut raw).ok()?;
     let is_json = headers.iter().any(|(name, value)| name == "content-type" && value == "application/json");
     let body = if is_json { serde_json::from_slice(&raw).expect("what says that it is JSON is") } else { Value::Null };
-    Some(Request { path, headers, body, raw, at: Instant::now() })
+    Some(Request { path, headers, body, raw, at: Instant::now(), taken: false })
 }

@@ -227,11 +227,11 @@ thread_local! {
     static RANDOM: Cell<IdSource> = Cell::new(IdSource::new());
 }
 
-/// The place of this process's first record: by chance, so that processes do not make the same ids.
+/// Begins this thread's ids anew: in a process that was forked off, they would go on as in the one before.
 #[cfg(feature = "collect")]
-pub(crate) fn first_place() -> u64 {
-    static FIRST: std::sync::OnceLock<u64> = std::sync::OnceLock::new();
-    *FIRST.get_or_init(next_random)
+pub(crate) fn begin_anew() {
+    // Past the thread's end there is none to go on.
+    let _ = RANDOM.try_with(|source| source.set(IdSource::new()));
 }
 
 pub(crate) fn next_random() -> u64 {
@@ -292,7 +292,7 @@ mod tests {
     #[cfg(feature = "collect")]
     #[test]
     fn places_next_to_each_other_have_ids_that_share_nothing_but_the_variant() {
-        let first = first_place();
+        let first = next_random();
         let ids: Vec<u64> = (0..100_000).map(|i| SpanId::at(first.wrapping_add(i)).to_u64()).collect();
         let distinct: std::collections::HashSet<_> = ids.iter().collect();
         assert_eq!(distinct.len(), ids.len());

@@ -19,6 +19,11 @@ impl Budget {
         Self { max_records, max_bytes, records: AtomicUsize::new(0), bytes: AtomicUsize::new(0) }
     }
 
+    /// One with the same limits, and nothing taken.
+    pub(crate) fn anew(&self) -> Self {
+        Self::new(self.max_records, self.max_bytes)
+    }
+
     /// Takes room for up to `most` records; how many there was room for.
     pub(crate) fn take_records(&self, most: usize) -> usize {
         let by_records = take_up_to(&self.records, most, self.max_records, 1);

@@ -10,7 +10,7 @@ use super::ledger::{DropReason, Ledger};
 use super::policy::Policy;
 use super::segment::{End, NewSpan, RECORDS, Segment};
 use super::thread::{Place, ThreadBuffer, Writer};
-use super::{Budget, Ticket};
+use super::{Budget, Sink, Ticket};
 use crate::trace::{Opening, RootPlace, TenantMark, TraceCore};
 use crate::{SpanId, id};
 
@@ -28,6 +28,16 @@ pub(crate) struct Collector {
     buffers: Mutex<Vec<&'static ThreadBuffer>>,
     pub(crate) cores: Cores,
     closed: AtomicBool,
+    /// Closed since the export could not be kept going.
+    failed: AtomicBool,
+    /// The process that it is of; another one has a copy of it that nobody reads.
+    process: u32,
+    /// Closed since this process was forked off the one that it is of.
+    abandoned: std::sync::atomic::AtomicBool,
+    /// The collector of the process that was forked off this one's, there.
+    next: OnceLock<&'static Self>,
+    /// What the ids of its spans are counted from: by chance, so that processes do not make the same.
+    first_place: u64,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -47,7 +57,17 @@ impl Collector {
             buffers: Mutex::default(),
             cores: Cores::default(),
             closed: AtomicBool::new(false),
+            failed: AtomicBool::new(false),
+            process: std::process::id(),
+            abandoned: std::sync::atomic::AtomicBool::new(false),
+            next: OnceLock::new(),
+            first_place: id::next_random(),
         }))
+    }
+
+    /// One with the same limits, and nothing in it.
+    pub(crate) fn anew(&self) -> &'static Self {
+        Self::new(self.budget.anew(), self.policy.clone())
     }
 
     pub(super) fn register(&self) -> &'static ThreadBuffer {
@@ -57,10 +77,14 @@ impl Collector {
     }
 
     /// A segment to write into, where the budget has room for one; its serial number, and the place of its first record.
-    pub(super) fn take_segment(&self) -> Option<(&'static Segment, u64, u64)> {
+    pub(super) fn take_segment(&'static self) -> Option<(&'static Segment, u64, u64)> {
         // From 1: 0 is no segment's. The process's, and std's in models, too: it tells apart, and orders nothing.
         static SERIAL: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
         if self.is_closed() {
+            return None;
+        }
+        if self.is_forked() {
+            crate::export::after_fork(self);
             return None;
         }
         let admitted = self.budget.take_records(RECORDS);
@@ -74,7 +98,7 @@ impl Collector {
         let segment = segments.pop()?;
         drop(segments);
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
-        let first = id::first_place().wrapping_add(serial << 8);
+        let first = self.first_place.wrapping_add(serial << 8);
         segment.begin(first, admitted);
         Some((segment, serial, first))
     }
@@ -94,11 +118,47 @@ impl Collector {
         self.closed.load(Ordering::Acquire)
     }
 
+    /// Closes it: the export cannot be kept going.
+    pub(crate) fn fail(&self) {
+        self.failed.store(true, Ordering::SeqCst);
+        self.close();
+    }
+
+    /// Whether this process was forked off the one that it is of. What other threads held a lock of when that happened
+    /// stays locked here.
+    pub(crate) fn is_forked(&self) -> bool {
+        self.process != std::process::id()
+    }
+
+    /// Closes it in a process that was forked off, without a lock.
+    pub(crate) fn abandon(&self) {
+        self.abandoned.store(true, Ordering::SeqCst);
+        self.close();
+    }
+
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.abandoned.load(Ordering::Acquire)
+    }
+
+    /// The collector that was put in its place in this process, or itself.
+    pub(crate) fn latest(&'static self) -> &'static Self {
+        let mut latest = self;
+        while let Some(next) = latest.next.get() {
+            latest = next;
+        }
+        latest
+    }
+
+    /// Puts `next` in its place; false where there is one already.
+    pub(crate) fn succeed(&self, next: &'static Self) -> bool {
+        self.next.set(next).is_ok()
+    }
+
     /// Opens a trace, and writes its root's record.
     #[inline(always)]
     pub(crate) fn open_trace(&'static self, trace: Opening) -> Arc<TraceCore> {
         let Some(Place { ticket, id }) = Writer::with(|writer| writer.place(self)) else {
-            return Arc::new(trace.open(RootPlace { ticket: Ticket::REFUSED, ..RootPlace::unwritten() }));
+            return self.open_elsewhere(trace);
         };
         let trace = self.cores.open(trace, RootPlace { key: ticket.to_u64(), root: id, ticket });
         let root = NewSpan {
@@ -117,6 +177,16 @@ impl Collector {
         trace
     }
 
+    /// Opens a trace that has no room here: in the collector that took this one's place, or refused.
+    #[cold]
+    fn open_elsewhere(&'static self, trace: Opening) -> Arc<TraceCore> {
+        let latest = self.latest();
+        if self.is_abandoned() && !std::ptr::eq(latest, self) {
+            return latest.open_trace(trace.into_sink(Sink::Collector(latest)));
+        }
+        Arc::new(trace.open(RootPlace { ticket: Ticket::REFUSED, ..RootPlace::unwritten() }))
+    }
+
     /// The trace of another process, which has no root here.
     pub(crate) fn remote_started(&'static self, trace: &Arc<TraceCore>) {
         Writer::with(|writer| writer.trace_started(self, Arc::clone(trace)));
@@ -130,11 +200,11 @@ impl Collector {
             (true, true) => writer.end_uncounted(self, root, trace.key, end),
             (true, false) if Writer::end_in_place(root, end) => {}
             (true, false) => writer.end_root_elsewhere(self, trace.key, end),
-            (false, false) => {
+            (false, false) if !self.is_abandoned() => {
                 writer.count_lost(self);
                 self.ledger.drop_unseen(self.refusal(), 1);
             }
-            (false, true) => {}
+            (false, _) => {}
         });
         if !kept && root != Ticket::REFUSED {
             self.budget.give_back(1, 0);
@@ -154,12 +224,19 @@ impl Collector {
 
     #[cold]
     fn span_lost(&'static self) -> bool {
+        // What was opened in the process that this one was forked off is that one's to count.
+        if self.is_abandoned() {
+            return false;
+        }
         Writer::with(|writer| writer.count_lost(self));
         self.ledger.drop_unseen(self.refusal(), 1);
         false
     }
 
     fn refusal(&self) -> DropReason {
+        if self.failed.load(Ordering::Acquire) {
+            return DropReason::ExportThread;
+        }
         if self.is_closed() { DropReason::Shutdown } else { DropReason::QueueFull }
     }
 

@@ -84,8 +84,21 @@ pub(crate) struct Ledger {
     pub(crate) undecided: AtomicUsize,
     /// Spans and trace outcomes that the export thread holds.
     pub(crate) held: AtomicUsize,
+    pub(crate) passed: Passed,
     pub(crate) requests: AtomicU64,
     pub(crate) last_error: Mutex<Option<(SystemTime, Box<str>)>>,
+}
+
+/// What the export thread notes for itself, so that nothing is left uncounted where it fails and starts anew. Nobody else
+/// looks at it; std's atomics in models, too.
+#[derive(Debug, Default)]
+pub(crate) struct Passed {
+    /// The captured bytes of what is held.
+    pub(crate) held_bytes: std::sync::atomic::AtomicUsize,
+    /// What the exporter was given or refused, ever.
+    pub(crate) offered: std::sync::atomic::AtomicU64,
+    /// Of what the first exporter's accounting was given, what none was to have.
+    pub(crate) kept_back: std::sync::atomic::AtomicU64,
 }
 
 impl Ledger {

@@ -29,5 +29,5 @@ pub(crate) use self::sink::{Sink, current_sink};
 #[cfg(feature = "collect")]
 pub(crate) use self::sink::{global, set_global_recorder};
 #[cfg(feature = "collect")]
-pub(crate) use self::sink::{install_global, install_thread, uninstall_thread};
+pub(crate) use self::sink::{install_global, install_thread, record_nothing_here, uninstall_thread};
 pub(crate) use self::ticket::Ticket;

@@ -1,6 +1,6 @@
 //! The export thread's side of the threads' buffers.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::Collector;
@@ -14,10 +14,13 @@ use crate::trace::TraceCore;
 /// A trace's end follows the ends of its spans, a span's end its record, and its record its trace's start, each perhaps
 /// on another thread, and that perhaps a new one. Ends are read first, so that what ended before them is found later;
 /// a record that is found has its trace's start, if need be among those that came since.
+///
+/// Where whoever is shown a record panics, that one is lost, and the next reading goes on behind it.
 #[derive(Debug, Default)]
 pub(crate) struct Reader {
     cursors: HashMap<usize, Cursor>,
-    full: Vec<&'static Segment>,
+    /// Segments that nobody writes to any more, and that were not read to their end.
+    full: VecDeque<&'static Segment>,
     /// Ends of roots that were found too late for their sweep.
     late: Vec<(u64, End)>,
 }
@@ -84,28 +87,27 @@ impl Reader {
         for thread in collector.threads() {
             // Before its segments are looked at: what it wrote before its end is in them.
             let ended = thread.has_ended();
-            let (mut full, current) = {
+            let current = {
                 let mut shared = thread.lock();
-                let mut full = std::mem::take(&mut self.full);
                 // The thread keeps the room of its list.
-                full.append(&mut shared.full);
+                self.full.extend(shared.full.drain(..));
                 if ended {
-                    full.extend(shared.current.take());
+                    self.full.extend(shared.current.take());
                 }
-                (full, shared.current)
+                shared.current
             };
-            for segment in full.drain(..) {
+            while let Some(segment) = self.full.front().copied() {
                 let mut cursor = match self.cursors.remove(&key(thread)) {
                     Some(cursor) if std::ptr::eq(cursor.segment, segment) => cursor,
                     _ => Cursor::new(segment),
                 };
                 cursor.read(&mut take);
+                self.full.pop_front();
                 // Nobody comes back to it: a root that ended since `ends` looked is kept for the next.
                 self.late.extend(cursor.open.iter().filter_map(|&index| segment.root_end(index)));
                 collector.budget.give_back(segment.admitted() - segment.len(), 0);
                 collector.recycle(segment);
             }
-            self.full = full;
             if let Some(segment) = current {
                 self.cursors.entry(key(thread)).or_insert_with(|| Cursor::new(segment)).read(&mut take);
             }
@@ -140,7 +142,9 @@ impl Cursor {
             None => false,
         });
         let len = segment.len();
-        for index in (*next..len).map(|index| index as u8) {
+        while *next < len {
+            let index = *next as u8;
+            *next += 1;
             match segment.read(index) {
                 Some((raw, _)) if raw.is_root => open.push(index),
                 Some((raw, end)) => {
@@ -153,6 +157,5 @@ impl Cursor {
                 None => {}
             }
         }
-        *next = len;
     }
 }

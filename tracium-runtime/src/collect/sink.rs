@@ -42,34 +42,59 @@ mod installed {
     pub(super) static ANY: AtomicBool = AtomicBool::new(false);
     /// A recorder of the whole process has been there.
     static GLOBAL_RECORDER: AtomicBool = AtomicBool::new(false);
+    /// The first; in a process that was forked off another, it knows the one that took its place.
     static COLLECTOR: OnceLock<&'static Collector> = OnceLock::new();
     static RECORDER: RwLock<Option<Arc<Recording>>> = RwLock::new(None);
 
+    /// Where what opens on a thread goes.
+    #[derive(Clone)]
+    enum Here {
+        /// Where the process's goes.
+        Anywhere,
+        To(Sink),
+        Nowhere,
+    }
+
     thread_local! {
-        static THREAD: RefCell<Option<Sink>> = const { RefCell::new(None) };
+        static THREAD: RefCell<Here> = const { RefCell::new(Here::Anywhere) };
     }
 
     pub(super) fn current() -> Option<Sink> {
-        let thread = THREAD.try_with(|sink| sink.borrow().clone()).ok().flatten();
-        thread
-            .or_else(|| {
-                if !GLOBAL_RECORDER.load(Ordering::Acquire) {
-                    return None;
-                }
-                let recorder = RECORDER.read().unwrap_or_else(PoisonError::into_inner);
-                recorder.clone().map(Sink::Recorder)
-            })
-            .or_else(|| COLLECTOR.get().copied().map(Sink::Collector))
+        match THREAD.try_with(|here| here.borrow().clone()) {
+            Ok(Here::To(sink)) => return Some(sink),
+            Ok(Here::Nowhere) => return None,
+            Ok(Here::Anywhere) | Err(_) => {}
+        }
+        if GLOBAL_RECORDER.load(Ordering::Acquire) {
+            let recorder = RECORDER.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some(recorder) = recorder.clone() {
+                return Some(Sink::Recorder(recorder));
+            }
+        }
+        global().map(Sink::Collector)
+    }
+
+    /// Nothing that opens on this thread is recorded: it is one of ours, and would export its own work without end.
+    pub(crate) fn record_nothing_here() {
+        let _ = THREAD.try_with(|here| here.replace(Here::Nowhere));
     }
 
     /// The process's collector; `None` before `init`.
     pub(crate) fn global() -> Option<&'static Collector> {
-        COLLECTOR.get().copied()
+        COLLECTOR.get().map(|first| first.latest())
     }
 
     /// Makes `collector` the process's; false where there is one.
     pub(crate) fn install_global(collector: &'static Collector) -> bool {
-        let first = COLLECTOR.set(collector).is_ok();
+        let first = match global() {
+            None => COLLECTOR.set(collector).is_ok(),
+            // That of the process that this one was forked off.
+            Some(before) if before.is_forked() => {
+                before.abandon();
+                before.succeed(collector)
+            }
+            Some(_) => false,
+        };
         crate::trace::end_quiet();
         ANY.store(true, Ordering::Release);
         first
@@ -84,15 +109,20 @@ mod installed {
     /// What opens on this thread goes to `sink`, until [`uninstall_thread`]; the sink before it is given back.
     pub(crate) fn install_thread(sink: Sink) -> Option<Sink> {
         ANY.store(true, Ordering::Release);
-        THREAD.try_with(|slot| slot.replace(Some(sink))).ok().flatten()
+        match THREAD.try_with(|here| here.replace(Here::To(sink))) {
+            Ok(Here::To(before)) => Some(before),
+            _ => None,
+        }
     }
 
     pub(crate) fn uninstall_thread(before: Option<Sink>) {
-        let _ = THREAD.try_with(|slot| slot.replace(before));
+        let _ = THREAD.try_with(|here| here.replace(before.map_or(Here::Anywhere, Here::To)));
     }
 }
 #[cfg(feature = "collect")]
-pub(crate) use installed::{global, install_global, install_thread, set_global_recorder, uninstall_thread};
+pub(crate) use installed::{
+    global, install_global, install_thread, record_nothing_here, set_global_recorder, uninstall_thread,
+};
 
 /// Where a trace that opens here would go; `None` when everything is off.
 pub(crate) fn current_sink() -> Option<Sink> {
@@ -105,6 +135,18 @@ pub(crate) fn current_sink() -> Option<Sink> {
 
 #[cfg_attr(not(feature = "collect"), allow(clippy::needless_pass_by_value, clippy::unused_self, unused_variables))]
 impl Sink {
+    /// The same, or in a process that was forked off the one that it is of, what took its place.
+    pub(crate) fn of_this_process(self) -> Self {
+        #[cfg(feature = "collect")]
+        if let Self::Collector(collector) = self
+            && collector.is_forked()
+        {
+            crate::export::after_fork(collector);
+            return Self::Collector(collector.latest());
+        }
+        self
+    }
+
     /// Whether the buffers have room for `bytes` of captured values, which are theirs then.
     pub(crate) fn admit_bytes(&self, bytes: usize) -> bool {
         match *self {

@@ -3,12 +3,12 @@
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard, thread_local};
 use std::cell::Cell;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, TryLockError};
 
 use super::segment::{End, NewSpan, PackedSpan, Segment};
 use super::{Collector, Ticket};
-use crate::SpanId;
 use crate::trace::TraceCore;
+use crate::{SpanId, id};
 
 /// What the export thread sees of a thread. When its thread has ended and all is taken, another one gets it.
 #[derive(Debug)]
@@ -61,6 +61,18 @@ impl ThreadBuffer {
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// [`lock`](Self::lock) for the thread itself; `None` in a process that was forked off while the export thread held it.
+    fn lock_of(&self, collector: &Collector) -> Option<MutexGuard<'_, Shared>> {
+        if cfg!(all(test, tracium_loom)) {
+            return Some(self.lock());
+        }
+        match self.shared.try_lock() {
+            Ok(shared) => Some(shared),
+            Err(TryLockError::Poisoned(shared)) => Some(shared.into_inner()),
+            Err(TryLockError::WouldBlock) => (!collector.is_forked()).then(|| self.lock()),
+        }
     }
 
     /// Counts something that ended, before it can be seen to have.
@@ -227,7 +239,11 @@ impl Writer {
         if ticket.serial() == self.serial.get() {
             self.segment.get().end(ticket.index(), end);
         } else {
-            self.with_buffer(collector, |buffer| buffer.lock().root_ends.push((trace, end)));
+            self.with_buffer(collector, |buffer| {
+                if let Some(mut shared) = buffer.lock_of(collector) {
+                    shared.root_ends.push((trace, end));
+                }
+            });
         }
     }
 
@@ -235,9 +251,10 @@ impl Writer {
     #[cold]
     pub(crate) fn end_elsewhere(&self, collector: &'static Collector, span: SpanId, end: End) {
         self.with_buffer(collector, |buffer| {
-            let mut shared = buffer.lock();
-            buffer.count();
-            shared.ends.push((span, end));
+            if let Some(mut shared) = buffer.lock_of(collector) {
+                buffer.count();
+                shared.ends.push((span, end));
+            }
         });
     }
 
@@ -245,9 +262,10 @@ impl Writer {
     #[cold]
     pub(crate) fn end_root_elsewhere(&self, collector: &'static Collector, trace: u64, end: End) {
         self.with_buffer(collector, |buffer| {
-            let mut shared = buffer.lock();
-            buffer.count();
-            shared.root_ends.push((trace, end));
+            if let Some(mut shared) = buffer.lock_of(collector) {
+                buffer.count();
+                shared.root_ends.push((trace, end));
+            }
         });
     }
 
@@ -259,35 +277,51 @@ impl Writer {
 
     #[inline]
     pub(crate) fn trace_started(&self, collector: &'static Collector, trace: Arc<TraceCore>) {
-        self.with_buffer(collector, |buffer| buffer.lock().starts.push(trace));
+        self.with_buffer(collector, |buffer| {
+            if let Some(mut shared) = buffer.lock_of(collector) {
+                shared.starts.push(trace);
+            }
+        });
     }
 
     #[inline]
     fn with_buffer(&self, collector: &'static Collector, work: impl FnOnce(&'static ThreadBuffer)) {
-        let buffer = if self.is_of(collector) { self.buffer.get() } else { self.attach(collector) };
+        let Some(buffer) = self.buffer_of(collector) else { return };
         work(buffer);
         if self.late.get() && self.serial.get() == NOWHERE {
             self.hand_over();
         }
     }
 
-    /// Registers the thread with `collector`, and takes leave of the one before.
+    #[inline]
+    fn buffer_of(&self, collector: &'static Collector) -> Option<&'static ThreadBuffer> {
+        if self.is_of(collector) { Some(self.buffer.get()) } else { self.attach(collector) }
+    }
+
+    /// Registers the thread with `collector`, and takes leave of the one before; `None` where the collector is one of the
+    /// process that this one was forked off.
     #[cold]
-    fn attach(&self, collector: &'static Collector) -> &'static ThreadBuffer {
+    fn attach(&self, collector: &'static Collector) -> Option<&'static ThreadBuffer> {
+        if collector.is_forked() {
+            return None;
+        }
+        if self.collector.get().is_some_and(Collector::is_abandoned) {
+            id::begin_anew();
+        }
         self.hand_over();
         // Past the thread's end there is nobody left to hand over later.
         self.late.set(LEAVE.try_with(|_| ()).is_err());
         let buffer = collector.register();
         self.collector.set(Some(collector));
         self.buffer.set(buffer);
-        buffer
+        Some(buffer)
     }
 
     /// Begins another segment, and hands the full one over; false where the buffers have no room.
     #[cold]
     fn renew(&self, collector: &'static Collector) -> bool {
         let Some((segment, serial, first)) = collector.take_segment() else { return false };
-        let buffer = if self.is_of(collector) { self.buffer.get() } else { self.attach(collector) };
+        let Some(buffer) = self.buffer_of(collector) else { return false };
         let mut shared = buffer.lock();
         let full = shared.current.replace(segment);
         shared.full.extend(full);

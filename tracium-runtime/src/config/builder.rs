@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::destination::Route;
-use super::resolve::{Environment, Resolved, resolve};
+use super::resolve::{Backoff, Environment, Resolved, resolve};
 use super::{DEFAULT_TENANT, Destination, Guard, InitError};
 use crate::collect::policy::Policy;
 use crate::collect::sampler::Sampler;
@@ -59,7 +59,9 @@ pub struct Builder {
     pub(super) request_timeout: Option<Duration>,
     pub(super) proxy: Option<String>,
     pub(super) root_certificates: Vec<Vec<u8>>,
+    pub(super) backoff: Backoff,
     mask: Option<Mask>,
+    on_terminate: Option<Duration>,
 }
 
 /// Settings by code.
@@ -244,6 +246,13 @@ impl Builder {
         self
     }
 
+    /// How long is waited after a failed request, at first and at most: for tests, which have no minutes to wait.
+    #[doc(hidden)]
+    pub fn __retry_times(mut self, first: Duration, longest: Duration) -> Self {
+        self.backoff = Backoff { first, longest };
+        self
+    }
+
     /// Looks at every captured value and text before it leaves this process, and may change it: `mask(field, value)`.
     ///
     /// `field` is `input`, `output`, `tools`, `tool_calls`, `metadata`, `summary` or `error`; the first four and
@@ -254,7 +263,24 @@ impl Builder {
         self
     }
 
+    /// On `SIGTERM`, sends what ended for up to `timeout`, stops the export, and lets the process die of the signal as it
+    /// would have.
+    ///
+    /// For programs that do nothing of their own on it. One that does, such as a server that lets its requests end, would
+    /// be cut short: it calls [`shutdown`](crate::shutdown) when it is done.
+    #[cfg(all(unix, feature = "signal"))]
+    #[cfg_attr(docsrs, doc(cfg(feature = "signal")))]
+    pub fn flush_on_terminate(mut self, timeout: Duration) -> Self {
+        self.on_terminate = Some(timeout);
+        self
+    }
+
     /// Starts collection and export.
+    ///
+    /// In a process that was forked off without exec, an export of its own starts by itself with the settings of the process
+    /// before, once the thread that goes on there has written some 256 spans, or asks for [`stats`](crate::stats) or a
+    /// [`flush`](crate::flush). What that thread opened until then is not sent: call this first, with these or other
+    /// settings, to start at once. Nothing of the process before is sent there.
     ///
     /// # Errors
     /// An [`InitError`] says which setting is wrong and what to do. User code runs on either way; nothing is exported.
@@ -269,10 +295,10 @@ impl Builder {
             let policy = Policy { content: capture_content, ..self.policy };
             let budget = Budget::new(self.max_records.unwrap_or(1 << 20), self.max_bytes.unwrap_or(128 << 20));
             let collector = Collector::new(budget, policy);
-            let exporters =
-                targets.iter().map(|target| Ok((target.name(), export::prepare(target, self.mask.clone())?)));
-            let exporters = exporters.collect::<Result<_, InitError>>()?;
-            if !export::start(collector, exporters) {
+            let recipe = Arc::new(export::Recipe::new(targets, self.mask.as_ref(), self.on_terminate));
+            // Before anything starts, so that what is wrong is said at once.
+            let exporters = recipe.make()?;
+            if !export::start(collector, recipe, exporters) {
                 return Err(InitError::AlreadyInitialized);
             }
             panics::install_hook();

@@ -25,7 +25,7 @@ pub use self::error::InitError;
 #[cfg_attr(not(feature = "otlp"), allow(unused_imports))]
 pub(crate) use self::otlp::OtlpTarget;
 #[cfg(feature = "collect")]
-pub(crate) use self::resolve::{Connection, Endpoint, Target};
+pub(crate) use self::resolve::{Backoff, Connection, Endpoint, Target};
 use crate::tenant::TenantId;
 
 static DEFAULT_TENANT: OnceLock<TenantId> = OnceLock::new();

@@ -85,6 +85,21 @@ pub(crate) struct Connection {
     pub(crate) request_timeout: Duration,
     pub(crate) proxy: Option<String>,
     pub(crate) root_certificates: Vec<Vec<u8>>,
+    pub(crate) backoff: Backoff,
+}
+
+/// How long is waited after a failure: `first` after the first, then twice as long each time, up to `longest`.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(feature = "client"), allow(dead_code))]
+pub(crate) struct Backoff {
+    pub(crate) first: Duration,
+    pub(crate) longest: Duration,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self { first: Duration::from_millis(200), longest: Duration::from_secs(30) }
+    }
 }
 
 impl std::fmt::Debug for Endpoint {
@@ -212,6 +227,7 @@ impl Builder {
             request_timeout: self.request_timeout.or(timeout).unwrap_or(Duration::from_secs(10)),
             proxy: self.proxy.clone(),
             root_certificates: self.root_certificates.clone(),
+            backoff: self.backoff,
         }
     }
 }

@@ -7,7 +7,6 @@ use std::sync::atomic::Ordering;
 use super::{SpanItem, Totals, TraceItem};
 use crate::collect::Collector;
 use crate::collect::ledger::{DropReason, Ledger};
-use crate::trace::TraceCore;
 
 /// The export thread's side of the accounting.
 #[derive(Debug)]
@@ -37,15 +36,14 @@ impl Receipt {
 
 impl SpanItem {
     pub(crate) fn receipt(&self) -> Receipt {
-        Receipt { sweep: self.sweep, captured: self.details.as_ref().map_or(0, |details| details.bytes) }
+        Receipt { sweep: self.sweep, captured: self.captured() }
     }
 }
 
 impl TraceItem {
-    /// To be asked for once: what the trace was admitted with is given back with it.
-    pub(crate) fn receipt(&self, trace: &TraceCore) -> Receipt {
-        let of_trace = if self.shared { 0 } else { trace.state().take_bytes() };
-        Receipt { sweep: self.sweep, captured: of_trace + self.details.as_ref().map_or(0, |details| details.bytes) }
+    /// What the trace was admitted with is given back with its end.
+    pub(crate) fn receipt(&self) -> Receipt {
+        Receipt { sweep: self.sweep, captured: self.captured }
     }
 }
 
@@ -72,6 +70,7 @@ impl Account {
             self.collector.budget.give_back(1, 0);
         }
         self.ledger.drop(DropReason::QueueFull, 1);
+        self.ledger.passed.offered.fetch_add(1, Ordering::Relaxed);
         false
     }
 
@@ -85,8 +84,10 @@ impl Account {
         self.ledger.requests.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Takes `count` spans or outcomes that `sweep` brought.
-    pub(crate) fn accept(&mut self, sweep: u32, count: usize) {
+    /// Takes `count` spans or outcomes that `sweep` brought, with `captured` bytes in all.
+    pub(crate) fn accept(&mut self, sweep: u32, count: usize, captured: usize) {
+        self.ledger.passed.offered.fetch_add(count as u64, Ordering::Relaxed);
+        self.ledger.passed.held_bytes.fetch_add(captured, Ordering::Relaxed);
         if self.held.is_empty() {
             self.oldest = sweep;
         }
@@ -123,6 +124,7 @@ impl Account {
     /// Nobody will have any of them, and no exporter ever had.
     pub(crate) fn drop_unseen(&mut self, receipts: impl IntoIterator<Item = Receipt>, reason: DropReason) {
         let count = self.release(receipts);
+        self.ledger.passed.kept_back.fetch_add(count as u64, Ordering::Relaxed);
         self.ledger.drop_unseen(reason, count);
     }
 
@@ -142,6 +144,7 @@ impl Account {
         }
         self.release_from(sweep, of_sweep);
         self.ledger.held.fetch_sub(all, Ordering::Relaxed);
+        self.ledger.passed.held_bytes.fetch_sub(captured, Ordering::Relaxed);
         self.collector.budget.give_back(all, captured);
         all
     }

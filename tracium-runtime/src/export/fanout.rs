@@ -25,8 +25,7 @@ impl Fanout {
 
 /// A copy of `span` for another exporter, where the buffers have room for it.
 fn copy(span: &SpanItem, sweep: u32, account: &Account) -> Option<SpanItem> {
-    let bytes = span.details.as_ref().map_or(0, |details| details.bytes);
-    if !account.admit(bytes) {
+    if !account.admit(span.captured()) {
         return None;
     }
     Some(SpanItem { record: span.record, details: span.details.clone(), sweep })
@@ -48,7 +47,7 @@ impl Exporter for Fanout {
         for (exporter, theirs) in &mut self.beside {
             let mut copies: Vec<SpanItem> = spans.iter().filter_map(|span| copy(span, self.latest, theirs)).collect();
             if !copies.is_empty() {
-                theirs.accept(self.latest, copies.len());
+                theirs.accept(self.latest, copies.len(), copies.iter().map(SpanItem::captured).sum());
                 exporter.spans_ended(trace, &mut copies, theirs);
             }
         }
@@ -60,9 +59,10 @@ impl Exporter for Fanout {
         for (exporter, theirs) in &mut self.beside {
             let bytes = end.details.as_ref().map_or(0, |details| details.bytes);
             if theirs.admit(bytes) {
-                theirs.accept(self.latest, 1);
+                theirs.accept(self.latest, 1, bytes);
                 // What the trace as a whole was admitted with is the first exporter's to give back.
-                let copy = TraceItem { root: end.root, details: end.details.clone(), sweep: self.latest, shared: true };
+                let details = end.details.clone();
+                let copy = TraceItem { root: end.root, details, sweep: self.latest, captured: bytes };
                 exporter.trace_ended(trace, copy, theirs);
             }
         }

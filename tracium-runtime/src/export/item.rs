@@ -76,12 +76,19 @@ pub(crate) struct SpanItem {
 
 const _: () = assert!(size_of::<SpanItem>() == 64);
 
+impl SpanItem {
+    /// The bytes that its values were admitted with.
+    pub(crate) fn captured(&self) -> usize {
+        self.details.as_ref().map_or(0, |details| details.bytes)
+    }
+}
+
 /// The outcome of a trace: its root, ended.
 #[derive(Debug)]
 pub(crate) struct TraceItem {
     pub(crate) root: SpanRecord,
     pub(crate) details: Option<Box<SpanDetails>>,
     pub(crate) sweep: u32,
-    /// Another exporter has it as well, and gives back what the trace as a whole was admitted with.
-    pub(crate) shared: bool,
+    /// The bytes that it was admitted with: the details', and the trace's as a whole.
+    pub(crate) captured: usize,
 }

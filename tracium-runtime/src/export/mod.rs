@@ -17,6 +17,7 @@ mod otlp;
 mod pipeline;
 #[cfg(feature = "rest")]
 mod rest;
+mod restart;
 mod sampling;
 #[cfg(all(test, feature = "client"))]
 #[allow(dead_code)]
@@ -24,6 +25,8 @@ mod sampling;
 mod server;
 #[cfg(feature = "client")]
 mod text;
+#[cfg(all(unix, feature = "signal"))]
+mod terminate;
 mod thread;
 #[cfg(any(feature = "rest", feature = "otlp"))]
 pub mod throughput;
@@ -38,8 +41,9 @@ pub(crate) use self::account::Account;
 pub(crate) use self::fanout::Fanout;
 pub(crate) use self::item::{SpanItem, SpanRecord, TraceItem, Tracked};
 pub(crate) use self::pipeline::{Answer, Command, Pipeline};
+pub(crate) use self::restart::Recipe;
 pub(crate) use self::sampling::Sampling;
-pub(crate) use self::thread::{Handle, handle, start};
+pub(crate) use self::thread::{Handle, after_fork, handle, start};
 pub(crate) use self::usage::Totals;
 pub use self::usage::{TenantUsage, Usage};
 pub(crate) use self::view::View;
@@ -77,9 +81,9 @@ pub(crate) trait Exporter: Send {
     }
 }
 
-/// The exporter for `target`, made before the export thread starts so that what is wrong is said at once.
+/// The exporter for `target`.
 #[cfg_attr(not(any(feature = "console", feature = "client")), allow(clippy::needless_pass_by_value, unused_variables))]
-pub(crate) fn prepare(target: &Target, mask: Option<Mask>) -> Result<Box<dyn Exporter>, InitError> {
+fn prepare(target: &Target, mask: Option<Mask>) -> Result<Box<dyn Exporter>, InitError> {
     match target {
         Target::Discard => Ok(Box::new(discard::Discard)),
         #[cfg(feature = "console")]

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
 use std::sync::atomic::{Ordering, fence};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,6 +13,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Sleep;
 
 use super::account::Receipt;
+use super::discard::Discard;
+use super::restart::write_off;
 use super::view::View;
 use super::{Account, Exporter, SpanItem, SpanRecord, Totals, TraceItem, Tracked};
 use crate::collect::Collector;
@@ -20,6 +23,7 @@ use crate::collect::reader::{self, Ends, Reader};
 use crate::collect::segment::{End, RawSpan};
 use crate::id::IdMap;
 use crate::notice::Minute;
+use crate::panics;
 use crate::stats::FlushReport;
 use crate::trace::{SpanMeta, Status, TraceCore};
 use crate::{SpanId, clock::Timestamp};
@@ -88,6 +92,11 @@ enum Wake {
     Command(Option<Command>),
 }
 
+/// What the export thread does, and all that it knows.
+///
+/// An exporter that panics takes what it held with it, and nothing else: [`Self::write_off`] counts that, and with
+/// [`Self::go_on_with`] another one takes its place. So whatever is still to be done is noted here and not in a call
+/// under way, and is taken off its list before an exporter is called for it.
 pub(crate) struct Pipeline {
     exporter: Box<dyn Exporter>,
     account: Account,
@@ -95,6 +104,8 @@ pub(crate) struct Pipeline {
     totals: Arc<Mutex<Totals>>,
     reader: Reader,
     ends: Ends,
+    /// Of the traces and spans that ended, those that were taken out of the threads' buffers, ever.
+    taken: u64,
     starts: Vec<Arc<TraceCore>>,
     /// Spans of one trace on their way to the exporter.
     batch: Vec<SpanItem>,
@@ -105,6 +116,12 @@ pub(crate) struct Pipeline {
     live: IdMap<u64, Arc<Tracked>>,
     /// Those that ended, while somebody may still add to them.
     ended: Vec<u64>,
+    /// Those that nobody can add to any more.
+    gone: Vec<Arc<Tracked>>,
+    /// The exporter is a new one, and has not been told of the traces that live.
+    is_new: bool,
+    /// Shut down; only the exporter may not have been told.
+    stopped: bool,
     open: IdMap<SpanId, RawSpan>,
     /// Open spans in the order they came, to find those that are long.
     young: VecDeque<(Timestamp, SpanId)>,
@@ -122,6 +139,7 @@ impl Pipeline {
             totals,
             reader: Reader::default(),
             ends: Ends::default(),
+            taken: 0,
             starts: Vec::new(),
             batch: Vec::new(),
             of_batch: None,
@@ -129,6 +147,9 @@ impl Pipeline {
             last_sweep: Instant::now(),
             live: IdMap::default(),
             ended: Vec::new(),
+            gone: Vec::new(),
+            is_new: false,
+            stopped: false,
             open: IdMap::default(),
             young: VecDeque::new(),
             waiters: Vec::new(),
@@ -137,10 +158,11 @@ impl Pipeline {
     }
 
     /// Runs until somebody shuts it down.
-    pub(crate) async fn run(mut self, mut commands: mpsc::UnboundedReceiver<Command>) {
+    pub(crate) async fn run(&mut self, commands: &mut mpsc::UnboundedReceiver<Command>) {
         let mut alarm = Box::pin(tokio::time::sleep(SWEEP));
+        self.tell_anew();
         loop {
-            match poll_fn(|cx| self.poll_wake(cx, &mut alarm, &mut commands)).await {
+            match poll_fn(|cx| self.poll_wake(cx, &mut alarm, commands)).await {
                 Wake::Alarm | Wake::Progress => {}
                 Wake::Command(Some(command)) => self.obey(command),
                 // Nobody is left who could ask for anything.
@@ -192,8 +214,8 @@ impl Pipeline {
                 return;
             }
         };
+        self.waiters.push(Waiter { sweep: self.sweep + 1, deadline, answer, stop });
         self.sweep();
-        self.waiters.push(Waiter { sweep: self.sweep, deadline, answer, stop });
     }
 
     fn obey_shutdown_now(&mut self) {
@@ -205,24 +227,27 @@ impl Pipeline {
     fn sweep(&mut self) {
         self.sweep += 1;
         self.last_sweep = Instant::now();
-        let gone = self.take_abandoned();
-        let (mut reader, mut ends) = (std::mem::take(&mut self.reader), std::mem::take(&mut self.ends));
-        reader.ends(self.collector, &mut ends);
+        self.take_abandoned();
+        self.reader.ends(self.collector, &mut self.ends);
         self.take_starts();
-        reader.spans(self.collector, |span, end| self.span(span, end));
-        for (id, end) in ends.spans.drain(..) {
+        self.read_spans();
+        // From the back, which takes one at a time off the list, and in the order they came.
+        self.ends.spans.reverse();
+        while let Some((id, end)) = self.ends.spans.pop() {
             if let Some(span) = self.open.remove(&id) {
                 self.ended(&span, end);
             }
         }
         self.hand_over();
         self.of_batch = None;
-        for (key, end) in ends.traces.drain(..) {
-            self.trace_ended(key, end);
+        self.ends.traces.reverse();
+        while let Some((key, end)) = self.ends.traces.last().copied() {
+            let trace = self.live(key);
+            self.ends.traces.pop();
+            self.trace_ended(trace, end);
         }
-        (self.reader, self.ends) = (reader, ends);
         let mut free = Vec::new();
-        for trace in gone {
+        while let Some(trace) = self.gone.pop() {
             self.live.remove(&trace.key);
             self.exporter.trace_gone(&trace, &mut self.account);
             // Where the exporter is done with it, too, it may be filled again.
@@ -234,10 +259,23 @@ impl Pipeline {
     }
 
     fn take_starts(&mut self) {
-        let mut starts = std::mem::take(&mut self.starts);
-        reader::starts(self.collector, &mut starts);
-        starts.drain(..).for_each(|trace| self.started(trace));
-        self.starts = starts;
+        reader::starts(self.collector, &mut self.starts);
+        self.starts.reverse();
+        while let Some(trace) = self.starts.pop() {
+            self.started(trace);
+        }
+    }
+
+    fn read_spans(&mut self) {
+        // The reader knows how far it is, also where what it shows is too much for an exporter.
+        let mut reader = std::mem::take(&mut self.reader);
+        let read = panic::catch_unwind(AssertUnwindSafe(|| {
+            reader.spans(self.collector, |span, end| self.span(span, end));
+        }));
+        self.reader = reader;
+        if let Err(panicked) = read {
+            panic::resume_unwind(panicked);
+        }
     }
 
     fn warn_of_full_buffers(&mut self) {
@@ -245,14 +283,16 @@ impl Pipeline {
         let lost = self.collector.ledger.dropped(DropReason::QueueFull);
         if lost > self.warned_of && TURN.is_due() {
             self.warned_of = lost;
-            tracing::warn!(target: "tracium", lost, "the buffers are full: spans are lost until the backend takes more");
+            // A subscriber is the user's.
+            panics::contained(|| {
+                tracing::warn!(target: "tracium", lost, "the buffers are full: spans are lost until the backend takes more");
+            });
         }
     }
 
     /// Ended traces that nobody else holds any more: whatever was added to them is there for this sweep to find.
-    fn take_abandoned(&mut self) -> Vec<Arc<Tracked>> {
-        let mut gone = Vec::new();
-        let live = &self.live;
+    fn take_abandoned(&mut self) {
+        let (live, gone) = (&self.live, &mut self.gone);
         self.ended.retain(|key| match live.get(key) {
             Some(trace) if trace.is_ours_alone() => {
                 gone.push(Arc::clone(trace));
@@ -263,18 +303,17 @@ impl Pipeline {
         });
         // With the count of holders, what they did before they let go is to be seen.
         fence(Ordering::Acquire);
-        gone
     }
 
     fn started(&mut self, trace: Arc<TraceCore>) {
         let (key, remote) = (trace.key, trace.remote);
         let tracked = Tracked::new(trace);
-        self.exporter.trace_started(&tracked);
         if remote {
             // It ends elsewhere; here it is over when nobody holds it.
             self.ended.push(key);
         }
-        self.live.insert(key, tracked);
+        self.live.insert(key, Arc::clone(&tracked));
+        self.exporter.trace_started(&tracked);
     }
 
     fn span(&mut self, span: RawSpan, end: Option<End>) {
@@ -298,13 +337,14 @@ impl Pipeline {
     }
 
     fn ended(&mut self, span: &RawSpan, end: End) {
+        self.taken += 1;
         if self.of_batch.as_ref().is_none_or(|trace| trace.key != span.trace) {
             self.hand_over();
             self.of_batch = self.live(span.trace);
         }
         let (Some(trace), Some(record)) = (&self.of_batch, record(span, Some(end))) else {
             // Its trace is not known, which the order of a sweep rules out; were it so, it is counted.
-            self.account.accept(self.sweep, 1);
+            self.account.accept(self.sweep, 1, 0);
             self.account.drop_unseen([Receipt::of(self.sweep)], DropReason::ExportThread);
             return;
         };
@@ -321,33 +361,34 @@ impl Pipeline {
         if let Some(trace) = &self.of_batch
             && !self.batch.is_empty()
         {
-            self.account.accept(self.sweep, self.batch.len());
+            self.account.accept(self.sweep, self.batch.len(), self.batch.iter().map(SpanItem::captured).sum());
             self.exporter.spans_ended(trace, &mut self.batch, &mut self.account);
         }
     }
 
-    fn trace_ended(&mut self, key: u64, end: End) {
-        let Some(trace) = self.live(key) else {
+    fn trace_ended(&mut self, trace: Option<Arc<Tracked>>, end: End) {
+        let Some(trace) = trace else {
             // Its start is not known, which the order of a sweep rules out; were it so, it is counted.
-            self.account.accept(self.sweep, 1);
+            self.taken += 1;
+            self.account.accept(self.sweep, 1, 0);
             self.account.drop_unseen([Receipt::of(self.sweep)], DropReason::ExportThread);
             return;
         };
-        self.ended.push(key);
+        self.ended.push(trace.key);
         if trace.is_discarded() {
-            self.exporter.trace_discarded(&trace, &mut self.account);
             self.collector.budget.give_back(1, 0);
+            self.exporter.trace_discarded(&trace, &mut self.account);
             return;
         }
-        self.account.accept(self.sweep, 1);
         let root = SpanRecord::root(&trace, Some(end));
         let details = trace.take_span(root.id);
+        let of_trace = trace.state().take_bytes();
+        let captured = of_trace + details.as_ref().map_or(0, |details| details.bytes);
+        self.taken += 1;
+        self.account.accept(self.sweep, 1, captured);
         self.count(View::new(&trace, &root, details.as_deref()));
-        self.exporter.trace_ended(
-            &trace,
-            TraceItem { root, details, sweep: self.sweep, shared: false },
-            &mut self.account,
-        );
+        let end = TraceItem { root, details, sweep: self.sweep, captured };
+        self.exporter.trace_ended(&trace, end, &mut self.account);
     }
 
     fn count(&self, span: View<'_>) {
@@ -376,28 +417,67 @@ impl Pipeline {
     /// Answers whoever has waited long enough; true when it is time to stop.
     fn answer_waiters(&mut self) -> bool {
         let now = Instant::now();
-        let mut stop = false;
         for index in (0..self.waiters.len()).rev() {
             let waiter = &self.waiters[index];
             let is_clear = self.account.is_clear(waiter.sweep) && self.exporter.held_beside(waiter.sweep) == 0;
             if is_clear || waiter.deadline <= now || waiter.answer.is_unwanted() {
-                let waiter = self.waiters.swap_remove(index);
                 let report = self.report(waiter.sweep);
                 if waiter.stop {
-                    stop = true;
                     // What the reader holds is counted nowhere yet.
                     while self.reader.has_late() {
                         self.sweep();
                     }
+                    // Also where the exporter fails at what follows.
+                    self.stopped = true;
                     self.exporter.drop_all(DropReason::Shutdown, &mut self.account);
                     self.exporter.finish(&mut self.account);
                 }
-                waiter.answer.give(report);
+                self.waiters.swap_remove(index).answer.give(report);
             }
         }
-        stop
+        self.stopped
+    }
+
+    /// Tells a new exporter what the one before knew.
+    fn tell_anew(&mut self) {
+        if !std::mem::take(&mut self.is_new) {
+            return;
+        }
+        for trace in self.live.values() {
+            self.exporter.trace_started(trace);
+        }
+        for waiter in &mut self.waiters {
+            // The sweep that was to bring it all may not have ended.
+            waiter.sweep = self.sweep + 1;
+        }
+        self.sweep();
+    }
+
+    /// The exporter failed: counts what it held as lost, and what was on its way to it. True where it was to stop anyway.
+    pub(crate) fn write_off(&mut self) -> bool {
+        let failed = std::mem::replace(&mut self.exporter, Box::new(Discard));
+        panics::contained(|| drop(failed));
+        let stray = self.taken - self.collector.ledger.passed.offered.load(Ordering::Relaxed);
+        let captured = self.batch.iter().rev().take(stray as usize).map(SpanItem::captured).sum();
+        self.batch.clear();
+        self.of_batch = None;
+        write_off(self.collector, stray, captured);
+        self.account = Account::new(self.collector, Arc::clone(&self.totals));
+        if self.stopped {
+            let report = FlushReport { complete: true, queued: 0 };
+            self.waiters.drain(..).for_each(|waiter| waiter.answer.give(report));
+        }
+        self.stopped
+    }
+
+    /// Takes another exporter, in place of one that failed.
+    pub(crate) fn go_on_with(&mut self, exporter: Box<dyn Exporter>) {
+        self.exporter = exporter;
+        self.is_new = true;
     }
 }
 
 #[cfg(all(test, tracium_loom))]
 mod models;
+#[cfg(all(test, not(tracium_loom)))]
+mod tests;

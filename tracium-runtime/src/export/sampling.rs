@@ -161,7 +161,7 @@ impl Exporter for Sampling {
             self.keep(trace, account);
             self.inner.trace_ended(trace, end, account);
         } else {
-            leave_out(std::iter::once(end.receipt(trace)), account);
+            leave_out(std::iter::once(end.receipt()), account);
             self.leave_out(trace.key, account);
         }
     }

@@ -1,16 +1,16 @@
 //! The export thread, and what the rest of the process holds of it.
 
-use std::sync::atomic::Ordering;
+use std::cell::Cell;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 
 use tokio::sync::mpsc;
 
-use super::discard::Discard;
-use super::{Account, Command, Exporter, Fanout, Pipeline, Sampling, Totals};
-use crate::collect::ledger::{DropReason, Ledger};
-use crate::collect::{Collector, install_global};
-use crate::panics;
+use super::restart::{Failures, Recipe, write_off};
+use super::{Command, Exporter, Pipeline, Totals};
+use crate::collect::{Collector, install_global, record_nothing_here};
+use crate::config::InitError;
+use crate::{id, panics};
 
 /// The process's export.
 #[derive(Debug)]
@@ -18,21 +18,68 @@ pub(crate) struct Handle {
     pub(crate) collector: &'static Collector,
     pub(crate) totals: Arc<Mutex<Totals>>,
     commands: mpsc::UnboundedSender<Command>,
+    recipe: Arc<Recipe>,
+    /// That of the process that was forked off this one's, there.
+    next: OnceLock<&'static Self>,
 }
 
-static HANDLE: OnceLock<Handle> = OnceLock::new();
+/// The first; see [`Handle::next`].
+static HANDLE: OnceLock<&'static Handle> = OnceLock::new();
 
 /// The process's export; `None` where nothing was started.
 pub(crate) fn handle() -> Option<&'static Handle> {
-    HANDLE.get()
+    let latest = latest()?;
+    if !latest.collector.is_forked() {
+        return Some(latest);
+    }
+    after_fork(latest.collector);
+    self::latest().filter(|latest| !latest.collector.is_forked())
 }
 
-/// Starts the process's export; false where one runs already.
-pub(crate) fn start(collector: &'static Collector, exporters: Vec<(&'static str, Box<dyn Exporter>)>) -> bool {
+fn latest() -> Option<&'static Handle> {
+    let mut latest = *HANDLE.get()?;
+    while let Some(next) = latest.next.get() {
+        latest = next;
+    }
+    Some(latest)
+}
+
+/// Starts the process's export with the exporters that `recipe` made; false where one runs already.
+pub(crate) fn start(collector: &'static Collector, recipe: Arc<Recipe>, exporters: Vec<Box<dyn Exporter>>) -> bool {
     if !install_global(collector) {
         return false;
     }
-    HANDLE.set(Handle::spawn_all(collector, exporters)).is_ok()
+    let handle: &'static Handle = Box::leak(Box::new(Handle::spawn_with(collector, recipe, exporters)));
+    latest().map_or(&HANDLE, |before| &before.next).set(handle).is_ok()
+}
+
+/// In a process that was forked off the one that `collector` is of: leaves that alone, whose locks may be held by threads
+/// that do not exist here, and starts an export of its own by the same settings.
+///
+/// It is found out where a thread takes a segment, and where the export is asked for something. A thread that wrote when
+/// the process was forked goes on in its segment until that is full.
+#[cold]
+pub(crate) fn after_fork(collector: &'static Collector) {
+    thread_local! {
+        static STARTS: Cell<bool> = const { Cell::new(false) };
+    }
+    collector.abandon();
+    // What is called here may open spans of its own.
+    if STARTS.replace(true) {
+        return;
+    }
+    id::begin_anew();
+    if let Some(before) = latest().filter(|latest| std::ptr::eq(latest.collector, collector)) {
+        match panics::contained(|| before.recipe.make()) {
+            // Where another thread was first, it has started one.
+            Some(Ok(exporters)) => drop(start(collector.anew(), Arc::clone(&before.recipe), exporters)),
+            failed => {
+                let why = failed.map_or_else(|| Ok(Vec::new()), |made| made).err();
+                panics::contained(|| tracing::error!(target: "tracium", ?why, "a forked process exports nothing"));
+            }
+        }
+    }
+    STARTS.set(false);
 }
 
 impl Handle {
@@ -43,26 +90,37 @@ impl Handle {
     }
 
     /// Starts an export thread of its own for `collector`.
+    #[cfg(test)]
     pub(crate) fn spawn_all(collector: &'static Collector, exporters: Vec<(&'static str, Box<dyn Exporter>)>) -> Self {
+        Self::spawn_by(collector, Recipe::of(exporters))
+    }
+
+    /// Starts an export thread of its own for `collector`, whose exporters are made as often as it takes.
+    #[cfg(test)]
+    pub(crate) fn spawn_by(collector: &'static Collector, recipe: Recipe) -> Self {
+        let exporters = recipe.make().unwrap();
+        Self::spawn_with(collector, Arc::new(recipe), exporters)
+    }
+
+    fn spawn_with(collector: &'static Collector, recipe: Arc<Recipe>, exporters: Vec<Box<dyn Exporter>>) -> Self {
         let (commands, receiver) = mpsc::unbounded_channel();
         let totals = Arc::new(Mutex::new(Totals::default()));
-        let exporter = Sampling::new(collector, beside_each_other(collector, exporters, &totals));
-        let pipeline = Pipeline::new(collector, Box::new(exporter), Arc::clone(&totals));
-        let run = move || {
-            let ended = match runtime() {
-                Ok(runtime) => {
-                    panics::contained(|| runtime.block_on(pipeline.run(receiver))).ok_or("it panicked".to_owned())
-                }
-                Err(error) => Err(format!("it has no runtime: {error}")),
-            };
-            if let Err(why) = ended {
-                give_up(collector, &why);
-            }
+        let exporter = recipe.combine(collector, exporters, &totals);
+        let pipeline = Pipeline::new(collector, exporter, Arc::clone(&totals));
+        let run = {
+            let (recipe, totals) = (Arc::clone(&recipe), Arc::clone(&totals));
+            move || run(collector, pipeline, receiver, &recipe, &totals)
         };
         if let Err(error) = thread::Builder::new().name("tracium-export".to_owned()).spawn(run) {
-            give_up(collector, &format!("it could not be started: {error}"));
+            give_up(collector, &format!("its thread could not be started: {error}"));
         }
-        Self { collector, totals, commands }
+        #[cfg(all(unix, feature = "signal"))]
+        if let Some(timeout) = recipe.on_terminate
+            && let Err(error) = super::terminate::watch(timeout)
+        {
+            collector.ledger.note_error(&format!("SIGTERM is not watched for: {error}"));
+        }
+        Self { collector, totals, commands, recipe, next: OnceLock::new() }
     }
 
     /// Asks the export thread; false where it is gone.
@@ -71,49 +129,51 @@ impl Handle {
     }
 }
 
-/// The exporters as one, each with an accounting of its own.
-fn beside_each_other(
+/// Exports until somebody shuts it down, with other exporters where those before panicked.
+fn run(
     collector: &'static Collector,
-    exporters: Vec<(&'static str, Box<dyn Exporter>)>,
+    mut pipeline: Pipeline,
+    mut commands: mpsc::UnboundedReceiver<Command>,
+    recipe: &Recipe,
     totals: &Arc<Mutex<Totals>>,
-) -> Box<dyn Exporter> {
-    let mut ledgers = Vec::new();
-    let mut first: Option<Box<dyn Exporter>> = None;
-    let mut beside = Vec::new();
-    for (name, exporter) in exporters {
-        if first.is_none() {
-            ledgers.push((name, &collector.ledger));
-            first = Some(exporter);
-        } else {
-            // For as long as the process lives, like the collector's.
-            let ledger: &'static Ledger = Box::leak(Box::default());
-            ledgers.push((name, ledger));
-            beside.push((exporter, Account::beside(collector, ledger, Arc::clone(totals))));
+) {
+    record_nothing_here();
+    let mut failures = Failures::default();
+    loop {
+        let runtime = match runtime() {
+            Ok(runtime) => runtime,
+            Err(error) => return give_up(collector, &format!("it has no runtime: {error}")),
+        };
+        let done = panics::contained(|| runtime.block_on(pipeline.run(&mut commands))).is_some();
+        // A lookup of a name under way would hold up its end.
+        panics::contained(|| runtime.shutdown_background());
+        if done || pipeline.write_off() {
+            return;
+        }
+        let mut why = panics::last().message.into_string();
+        loop {
+            thread::sleep(failures.note(collector, &why));
+            let made = || Ok::<_, InitError>(recipe.combine(collector, recipe.make()?, totals));
+            match panics::contained(made) {
+                Some(Ok(exporter)) => break pipeline.go_on_with(exporter),
+                Some(Err(error)) => why = InitError::to_string(&error),
+                None => why = panics::last().message.into_string(),
+            }
         }
     }
-    let _ = collector.exporters.set(ledgers);
-    let first = first.unwrap_or_else(|| Box::new(Discard));
-    if beside.is_empty() { first } else { Box::new(Fanout::new(first, beside)) }
 }
 
-/// The export thread is gone, and not because it was asked to: the program goes on, what the thread held and what comes
-/// is counted as lost.
+/// There is no export thread, and not because it was asked to end: the program goes on, and what comes is counted as lost.
 fn give_up(collector: &Collector, why: &str) {
-    collector.close();
-    let beside = collector.exporters.get().into_iter().flatten().map(|(_, ledger)| *ledger);
-    let undecided = collector.ledger.undecided.swap(0, Ordering::Relaxed);
-    collector.ledger.drop_unseen(DropReason::ExportThread, undecided);
-    collector.ledger.held.fetch_sub(undecided, Ordering::Relaxed);
-    for ledger in beside {
-        let held = ledger.held.swap(0, Ordering::Relaxed);
-        ledger.drop(DropReason::ExportThread, held);
-    }
-    let text = format!("the export thread ended, and nothing is exported: {why}");
+    collector.fail();
+    write_off(collector, 0, 0);
+    let text = format!("nothing is exported: {why}");
     collector.ledger.note_error(&text);
     // A subscriber of the user's may be what panicked.
     panics::contained(|| tracing::error!(target: "tracium", "{text}"));
 }
 
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()
+    // Its other threads look up names.
+    tokio::runtime::Builder::new_current_thread().enable_all().on_thread_start(record_nothing_here).build()
 }

@@ -3,12 +3,14 @@
 mod opening;
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 pub(crate) use self::opening::{Opening, RootPlace};
 use super::details::{Error, Key, SpanDetails, TraceDetails, TraceState};
 use super::{Beginning, OpenSpan, Remote, SpanMeta, TenantMark, TraceMeta, Upstream};
 use crate::clock::Timestamp;
+#[cfg(feature = "collect")]
+use crate::collect::Collector;
 use crate::collect::{Sink, Ticket};
 use crate::content::{self, Json};
 use crate::tenant::TenantId;
@@ -112,7 +114,7 @@ impl TraceCore {
             meta: &REMOTE,
             spec: Some(Box::new(spec)),
             started: Timestamp::now(),
-            sink: from.sink,
+            sink: from.sink.of_this_process(),
             admitted: true,
             recorded: AtomicBool::new(false),
             discarded: AtomicBool::new(false),
@@ -252,7 +254,24 @@ impl TraceCore {
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, TraceState> {
-        // Nothing of ours panics while it holds the lock; a poisoned one would be a reason to go on, not to stop.
+        match self.state.try_lock() {
+            Ok(state) => state,
+            // Nothing of ours panics while it holds the lock; a poisoned one would be a reason to go on, not to stop.
+            Err(TryLockError::Poisoned(state)) => state.into_inner(),
+            Err(TryLockError::WouldBlock) => self.state_of_another(),
+        }
+    }
+
+    /// The state, which another thread holds.
+    #[cold]
+    fn state_of_another(&self) -> MutexGuard<'_, TraceState> {
+        #[cfg(feature = "collect")]
+        if self.sink.collector().is_some_and(Collector::is_forked) {
+            // Of a thread of the process that this one was forked off, and for ever. What is noted of the trace here is
+            // sent by nobody; where it is noted does not matter.
+            let nowhere: &'static Mutex<TraceState> = Box::leak(Box::default());
+            return nowhere.lock().unwrap_or_else(PoisonError::into_inner);
+        }
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

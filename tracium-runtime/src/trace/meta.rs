@@ -1,7 +1,7 @@
 //! What is known of an annotated function while compiling, in statics of its own.
 
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 
 /// Where a function stands: two attributes of the same place are attributes of the same function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,21 +33,30 @@ pub struct SpanMeta {
     quiet: AtomicU8,
 }
 
-static USED: RwLock<Used> = RwLock::new(Used { metas: Vec::new(), collects: false });
+/// The constant parts that were used so far, by their places. Without a lock: a process that is forked off could find it
+/// held by a thread that does not exist there.
+///
+/// Room for 64 of them, then for 128 more, and so on.
+static USED: [OnceLock<Box<[OnceLock<&'static SpanMeta>]>>; 26] = [const { OnceLock::new() }; 26];
+/// How many places were given away.
+static PLACES: AtomicU32 = AtomicU32::new(0);
+/// Something collects: no constant part is quiet any more.
+static COLLECTS: AtomicBool = AtomicBool::new(false);
 
-/// The constant parts that were used so far.
-struct Used {
-    metas: Vec<&'static SpanMeta>,
-    /// Something collects: none of them is quiet any more.
-    collects: bool,
+/// Where the place `at`, from 0, is in [`USED`]: in which run, and where there.
+fn run_of(at: u32) -> (usize, usize) {
+    let from_64 = u64::from(at) + 64;
+    let run = from_64.ilog2() - 6;
+    (run as usize, (from_64 - (64 << run)) as usize)
 }
 
 /// From now on, spans outside any trace are noted.
 #[cfg(feature = "collect")]
 pub(crate) fn end_quiet() {
-    let mut used = USED.write().unwrap_or_else(PoisonError::into_inner);
-    used.collects = true;
-    used.metas.iter().for_each(|meta| meta.quiet.store(SpanMeta::LOUD, Ordering::Relaxed));
+    COLLECTS.store(true, Ordering::SeqCst);
+    // One that registers now and is not found here finds that something collects.
+    let used = USED.iter().filter_map(OnceLock::get).flatten().filter_map(OnceLock::get);
+    used.for_each(|meta| meta.quiet.store(SpanMeta::LOUD, Ordering::SeqCst));
 }
 
 impl SpanMeta {
@@ -72,26 +81,33 @@ impl SpanMeta {
 
     #[cold]
     fn register(&'static self) -> u32 {
-        let mut used = USED.write().unwrap_or_else(PoisonError::into_inner);
-        // Another thread may have been first.
-        let index = match self.index.load(Ordering::Relaxed) {
-            0 => {
-                used.metas.push(self);
-                u32::try_from(used.metas.len()).unwrap_or(u32::MAX)
-            }
-            index => index,
-        };
-        self.index.store(index, Ordering::Relaxed);
-        if !used.collects {
-            self.quiet.store(Self::QUIET, Ordering::Relaxed);
+        let at = PLACES.fetch_add(1, Ordering::Relaxed);
+        let (run, at_in_run) = run_of(at);
+        if let Some(run) =
+            USED.get(run).map(|room| room.get_or_init(|| (0..64 << run).map(|_| OnceLock::new()).collect()))
+            && let Some(place) = run.get(at_in_run)
+        {
+            let _ = place.set(self);
         }
-        index
+        if !COLLECTS.load(Ordering::SeqCst) {
+            self.quiet.store(Self::QUIET, Ordering::SeqCst);
+            // It may have begun in between, and passed over this one.
+            if COLLECTS.load(Ordering::SeqCst) {
+                self.quiet.store(Self::LOUD, Ordering::SeqCst);
+            }
+        }
+        // Another thread may have been first; the place that it gave is as good.
+        match self.index.compare_exchange(0, at + 1, Ordering::Release, Ordering::Relaxed) {
+            Ok(_) => at + 1,
+            Err(first) => first,
+        }
     }
 
     /// The constant part at `index`.
     #[cfg(feature = "collect")]
     pub(crate) fn at(index: u32) -> Option<&'static Self> {
-        USED.read().unwrap_or_else(PoisonError::into_inner).metas.get(index.checked_sub(1)? as usize).copied()
+        let (run, at) = run_of(index.checked_sub(1)?);
+        USED.get(run)?.get()?.get(at)?.get().copied()
     }
 
     /// A span of `kind`, named `name`, of the function `function`.
@@ -214,5 +230,29 @@ impl TenantMeta {
 impl Place {
     pub(crate) fn function(&self) -> &'static str {
         self.function
+    }
+}
+
+#[cfg(all(test, feature = "collect"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_place_has_a_room_of_its_own() {
+        assert_eq!(
+            (run_of(0), run_of(63), run_of(64), run_of(191), run_of(192)),
+            ((0, 0), (0, 63), (1, 0), (1, 127), (2, 0))
+        );
+        assert!(run_of(u32::MAX - 1).0 <= USED.len());
+        let metas: &'static [SpanMeta] = Box::leak((0..500).map(|_| SpanMeta::new("tool", "n", "f")).collect());
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| metas.iter().for_each(|meta| assert!(meta.index() > 0)));
+            }
+        });
+        for meta in metas {
+            assert!(std::ptr::eq(SpanMeta::at(meta.index()).unwrap(), meta));
+        }
+        assert!(SpanMeta::at(0).is_none() && SpanMeta::at(u32::MAX).is_none());
     }
 }

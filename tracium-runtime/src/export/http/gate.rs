@@ -2,24 +2,28 @@
 
 use std::time::{Duration, Instant};
 
+use crate::config::Backoff;
 use crate::id::next_random;
 
-const FIRST: Duration = Duration::from_millis(200);
-const LONGEST: Duration = Duration::from_secs(30);
 /// A `Retry-After` of hours would be a way to make us forget everything.
 const LONGEST_ASKED: Duration = Duration::from_secs(120);
 
 /// Whether the backend takes anything at all: while it is down, one request at a time asks.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Gate {
+    backoff: Backoff,
     failures: u32,
     until: Option<Instant>,
 }
 
 impl Gate {
+    pub(crate) fn new(backoff: Backoff) -> Self {
+        Self { backoff, failures: 0, until: None }
+    }
+
     /// An answer came: the backend is there.
     pub(crate) fn open(&mut self) {
-        *self = Self::default();
+        *self = Self::new(self.backoff);
     }
 
     /// How long to wait after the `attempts`-th failure. Where the backend as a whole is down, everyone waits.
@@ -30,7 +34,7 @@ impl Gate {
         } else {
             attempts
         };
-        let pause = asked.map_or_else(|| backoff(attempts), |asked| asked.min(LONGEST_ASKED));
+        let pause = asked.map_or_else(|| self.backoff.pause(attempts), |asked| asked.min(LONGEST_ASKED));
         if backend_down {
             self.until = Some(Instant::now() + pause);
         }
@@ -52,12 +56,14 @@ impl Gate {
     }
 }
 
-/// Full jitter over the upper half: failures that came together do not come back together.
-fn backoff(attempts: u32) -> Duration {
-    let most = FIRST.saturating_mul(1 << attempts.saturating_sub(1).min(10)).min(LONGEST);
-    let half = most / 2;
-    let jitter = next_random() % (half.as_millis() as u64 + 1);
-    half + Duration::from_millis(jitter)
+impl Backoff {
+    /// Full jitter over the upper half: failures that came together do not come back together.
+    fn pause(self, attempts: u32) -> Duration {
+        let most = self.first.saturating_mul(1 << attempts.saturating_sub(1).min(10)).min(self.longest);
+        let half = most / 2;
+        let jitter = next_random() % (half.as_micros() as u64 + 1);
+        half + Duration::from_micros(jitter)
+    }
 }
 
 #[cfg(test)]
@@ -66,16 +72,17 @@ mod tests {
 
     #[test]
     fn backoff_grows_and_is_bounded() {
+        let backoff = Backoff::default();
         for attempts in 1..40 {
-            let pause = backoff(attempts);
-            assert!(pause >= FIRST / 2 && pause <= LONGEST, "{attempts}: {pause:?}");
+            let pause = backoff.pause(attempts);
+            assert!(pause >= backoff.first / 2 && pause <= backoff.longest, "{attempts}: {pause:?}");
         }
-        assert!(backoff(10) > Duration::from_secs(10));
+        assert!(backoff.pause(10) > Duration::from_secs(10));
     }
 
     #[test]
     fn a_backend_that_is_down_is_asked_by_one_request_at_a_time() {
-        let mut gate = Gate::default();
+        let mut gate = Gate::new(Backoff::default());
         let now = Instant::now();
         assert_eq!(gate.width(now, 32), 32);
         let pause = gate.pause(1, None, true);
@@ -87,7 +94,7 @@ mod tests {
 
     #[test]
     fn retry_after_is_honoured_and_capped() {
-        let mut gate = Gate::default();
+        let mut gate = Gate::new(Backoff::default());
         assert_eq!(gate.pause(1, Some(Duration::from_secs(7)), true), Duration::from_secs(7));
         assert_eq!(gate.pause(1, Some(Duration::from_secs(86_400)), true), LONGEST_ASKED);
     }

@@ -11,7 +11,7 @@ use super::super::http::{Client, Gate, Reply, secret_header, warn_of_loss};
 use super::answer::{Verdict, judge};
 use super::batch::{Batch, Envelope};
 use crate::collect::ledger::DropReason;
-use crate::config::InitError;
+use crate::config::{Backoff, InitError};
 use crate::content::scrub_text;
 
 /// Requests under way at once.
@@ -28,14 +28,14 @@ pub(super) struct Destination {
 
 impl Destination {
     /// The backend at `url`; the headers, which may be secrets, are sent to it alone.
-    pub(super) fn new(url: String, headers: &[(String, String)]) -> Result<Self, InitError> {
+    pub(super) fn new(url: String, headers: &[(String, String)], backoff: Backoff) -> Result<Self, InitError> {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             let illegal = || InitError::InvalidHeader { setting: "a header", name: name.clone() };
             let header = HeaderName::from_bytes(name.as_bytes()).map_err(|_| illegal())?;
             map.insert(header, secret_header(value).ok_or_else(illegal)?);
         }
-        Ok(Self { url, headers: map, gate: Gate::default(), waiting: VecDeque::new(), flying: 0 })
+        Ok(Self { url, headers: map, gate: Gate::new(backoff), waiting: VecDeque::new(), flying: 0 })
     }
 
     /// Nothing waits for it, and nothing is under way.

@@ -67,7 +67,7 @@ impl Otlp {
         if target.gzip {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
-        let common = Destination::new(target.url.clone(), &target.headers)?;
+        let common = Destination::new(target.url.clone(), &target.headers, target.connection.backoff)?;
         Ok(Self {
             encoder: Encoder::new(mask),
             envelope: Envelope::new(&target.resource, target.gzip),
@@ -187,7 +187,7 @@ impl Exporter for Otlp {
     }
 
     fn trace_ended(&mut self, trace: &Arc<Tracked>, end: TraceItem, account: &mut Account) {
-        let receipt = end.receipt(trace);
+        let receipt = end.receipt();
         let view = View::new(trace, &end.root, end.details.as_deref());
         self.push(view.tenant().as_ref(), true, std::iter::once((view, receipt)), account);
     }

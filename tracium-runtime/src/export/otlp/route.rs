@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use reqwest::header::HeaderName;
 
 use super::destination::Destination;
-use crate::config::{self, InitError, OtlpTarget, Routing};
+use crate::config::{self, Backoff, InitError, OtlpTarget, Routing};
 use crate::panics::contained;
 use crate::tenant::TenantId;
 
@@ -28,6 +28,7 @@ pub(super) struct Router {
     /// The user's destinations by their numbers.
     known: HashMap<config::Destination, u32>,
     next: u32,
+    backoff: Backoff,
 }
 
 impl Router {
@@ -37,7 +38,8 @@ impl Router {
             HeaderName::from_bytes(name.as_bytes()).map_err(|_| illegal())
         });
         let header = header.transpose()?;
-        Ok(Self { header, routing: target.routing.clone(), known: HashMap::new(), next: COMMON + 1 })
+        let (routing, backoff) = (target.routing.clone(), target.connection.backoff);
+        Ok(Self { header, routing, known: HashMap::new(), next: COMMON + 1, backoff })
     }
 
     pub(super) fn header(&self) -> Option<&HeaderName> {
@@ -83,7 +85,7 @@ impl Router {
     ) -> Result<u32, String> {
         let http_hosts = self.routing.as_ref().map_or(&[][..], |routing| &routing.http_hosts);
         let (url, headers) = found.checked(http_hosts).map_err(|error| error.to_string())?;
-        let destination = Destination::new(url, &headers).map_err(|error| error.to_string())?;
+        let destination = Destination::new(url, &headers, self.backoff).map_err(|error| error.to_string())?;
         if self.known.len() >= MOST {
             let idle = |number: &u32| destinations.get(number).is_none_or(Destination::is_idle) && !in_use(*number);
             let idle =

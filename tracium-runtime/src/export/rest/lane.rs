@@ -73,6 +73,8 @@ pub(super) struct Lane {
 impl Lane {
     pub(super) fn new(trace: Arc<Tracked>) -> Self {
         let now = Instant::now();
+        // Told of by an exporter before this one, which failed: the create that goes out may be the second.
+        let resent = trace.state().announced;
         Self {
             path_id: trace.public_id(),
             // Another process creates it, and ends it.
@@ -93,7 +95,7 @@ impl Lane {
             batch: BATCH,
             attempts: 0,
             strikes: 0,
-            resent: false,
+            resent,
             root_decided: false,
             not_before: None,
             oldest: now,
@@ -157,9 +159,8 @@ impl Lane {
             return;
         }
         self.open.clear();
-        let trace = &self.trace;
         let spans = self.spans.drain(..).map(|span| span.receipt());
-        account.drop_all(spans.chain(self.end.take().map(|end| end.receipt(trace))), reason);
+        account.drop_all(spans.chain(self.end.take().map(|end| end.receipt())), reason);
         // A trace that the backend does not have needs no end.
         self.created = true;
         self.not_before = None;

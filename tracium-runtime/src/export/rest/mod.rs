@@ -59,7 +59,7 @@ impl Rest {
             lanes: HashMap::new(),
             due: BTreeSet::new(),
             flying: JoinSet::new(),
-            gate: Gate::default(),
+            gate: Gate::new(endpoint.connection.backoff),
             urgent: false,
         })
     }
@@ -214,6 +214,8 @@ impl Exporter for Rest {
         let key = Arc::as_ptr(trace) as Key;
         if let Some(lane) = self.lanes.get_mut(&key) {
             lane.abandoned = true;
+            // Where there is none, an exporter that failed had it.
+            lane.ended |= lane.end.is_none();
             if lane.is_abandoned() {
                 self.forget(key);
             }

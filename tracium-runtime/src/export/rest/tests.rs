@@ -9,7 +9,7 @@ use super::Rest;
 use crate::collect::ledger::DropReason;
 use crate::collect::policy::Policy;
 use crate::collect::{Budget, Collector, Sink, install_thread, uninstall_thread};
-use crate::config::{Connection, Endpoint};
+use crate::config::{Backoff, Connection, Endpoint};
 use crate::export::Handle;
 use crate::stats::Stats;
 use crate::trace::{start_span, start_trace};
@@ -33,6 +33,7 @@ impl Export {
                 request_timeout: Duration::from_secs(2),
                 proxy: None,
                 root_certificates: Vec::new(),
+                backoff: Backoff::default(),
             },
         };
         let collector = Collector::new(budget, Policy { content: true, ..Policy::default() });

@@ -49,6 +49,12 @@ impl Opening {
         Self { meta, spec, tenant, sink }
     }
 
+    /// The same, to go into `sink`.
+    #[cfg(feature = "collect")]
+    pub(crate) fn into_sink(self, sink: Sink) -> Self {
+        Self { sink, ..self }
+    }
+
     pub(crate) fn open(self, place: RootPlace) -> TraceCore {
         let Self { meta, spec, tenant, sink } = self;
         let mut core = TraceCore {

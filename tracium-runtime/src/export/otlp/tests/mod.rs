@@ -20,7 +20,7 @@ use crate::collect::ledger::DropReason;
 use crate::collect::policy::Policy;
 use crate::collect::sampler::Sampler;
 use crate::collect::{Budget, Collector, Sink, install_thread, uninstall_thread};
-use crate::config::{Connection, OtlpTarget};
+use crate::config::{Backoff, Connection, OtlpTarget};
 use crate::export::server::{self, Response, Server};
 use crate::export::{Exporter, Handle};
 use crate::stats::Stats;
@@ -72,6 +72,7 @@ impl Export {
                 request_timeout: Duration::from_secs(2),
                 proxy: None,
                 root_certificates: Vec::new(),
+                backoff: Backoff::default(),
             },
         }
     }
