@@ -12,6 +12,8 @@ const LONGEST_ASKED: Duration = Duration::from_secs(120);
 /// Whether the backend takes anything at all: while it is down, one request at a time asks.
 #[derive(Debug, Default)]
 pub(crate) struct Gate {
+    /// When the first of the failures was.
+    since: Option<Instant>,
     failures: u32,
     until: Option<Instant>,
 }
@@ -32,9 +34,16 @@ impl Gate {
         };
         let pause = asked.map_or_else(|| backoff(attempts), |asked| asked.min(LONGEST_ASKED));
         if backend_down {
-            self.until = Some(Instant::now() + pause);
+            let now = Instant::now();
+            self.since.get_or_insert(now);
+            self.until = Some(now + pause);
         }
         pause
+    }
+
+    /// Whether the backend has been down for `long` at `now`.
+    pub(crate) fn is_down_for(&self, long: Duration, now: Instant) -> bool {
+        self.since.is_some_and(|since| now >= since + long)
     }
 
     /// How many requests may be under way at `now`.
@@ -81,8 +90,12 @@ mod tests {
         let pause = gate.pause(1, None, true);
         assert_eq!(gate.width(now, 32), 0);
         assert_eq!(gate.width(now + pause + Duration::from_secs(1), 32), 1);
+        gate.pause(2, None, true);
+        assert!(gate.is_down_for(Duration::from_secs(1), now + Duration::from_secs(2)), "since the first of them");
+        assert!(!gate.is_down_for(Duration::from_secs(1), now));
         gate.open();
         assert_eq!(gate.width(now, 32), 32);
+        assert!(!gate.is_down_for(Duration::ZERO, now));
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub(super) struct Route {
 pub(super) struct Router {
     header: Option<HeaderName>,
     routing: Option<Routing>,
+    /// What is routed goes into requests of one tenant each, so that each can be routed anew.
+    apart: bool,
     /// The user's destinations by their numbers.
     known: HashMap<config::Destination, u32>,
     next: u32,
@@ -37,7 +39,12 @@ impl Router {
             HeaderName::from_bytes(name.as_bytes()).map_err(|_| illegal())
         });
         let header = header.transpose()?;
-        Ok(Self { header, routing: target.routing.clone(), known: HashMap::new(), next: COMMON + 1 })
+        Ok(Self { header, routing: target.routing.clone(), apart: false, known: HashMap::new(), next: COMMON + 1 })
+    }
+
+    /// From now on tenants that are routed share no requests.
+    pub(super) fn keep_apart(&mut self) {
+        self.apart = true;
     }
 
     pub(super) fn header(&self) -> Option<&HeaderName> {
@@ -61,6 +68,7 @@ impl Router {
                 check(header, tenant)?;
                 Some(tenant.clone())
             }
+            (None, tenant) if self.apart => tenant.cloned(),
             _ => None,
         };
         let Some(routing) = &self.routing else { return Ok(Route { destination: COMMON, tenant: named }) };
