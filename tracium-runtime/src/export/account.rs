@@ -136,6 +136,12 @@ impl Account {
         self.collector.budget.is_beyond(eighths)
     }
 
+    /// A number that no other accounting of this process has.
+    #[cfg_attr(not(feature = "client"), allow(dead_code))]
+    pub(crate) fn number(&self) -> usize {
+        std::ptr::from_ref(self.ledger).addr()
+    }
+
     /// They lie in the spool from now on, and no longer in memory.
     #[cfg_attr(not(feature = "client"), allow(dead_code))]
     pub(crate) fn spool(&mut self, receipts: impl IntoIterator<Item = Receipt>) {

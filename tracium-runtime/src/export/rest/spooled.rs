@@ -6,7 +6,7 @@ use tokio::task::JoinSet;
 
 use super::super::Account;
 use super::super::http::warn_of_loss;
-use super::super::spool::{DOWN, Protocol, Read, Spool, Unit};
+use super::super::spool::{DOWN, Protocol, Read, Spool};
 use super::answer::{Call, Past, Verdict, judge};
 use super::client::Reply;
 use super::lane::State;
@@ -177,3 +177,6 @@ impl Rest {
         self.go_on(Some(id), parcel, Instant::now() + pause);
     }
 }
+
+#[cfg(test)]
+mod tests;

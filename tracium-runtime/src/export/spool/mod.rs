@@ -158,7 +158,7 @@ impl Spool {
         if self.worker.is_some() || self.failed {
             return;
         }
-        match Worker::start(self.place.clone()) {
+        match Worker::start(self.place.clone(), account.number()) {
             Ok(worker) => {
                 self.process = std::process::id();
                 self.worker = Some(worker);

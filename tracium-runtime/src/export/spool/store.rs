@@ -39,7 +39,7 @@ impl Place {
         let prefix = format!("{}-{:02x}{:02x}{:02x}{:02x}-", protocol.name(), hash[0], hash[1], hash[2], hash[3]);
         let place = Self { root: root.to_owned(), max_bytes, protocol, prefix };
         let tried = make_directory(root, true).and_then(|()| {
-            let claim = Claim::make(root, &place.new_name())?;
+            let claim = Claim::make(root, &place.new_name(0))?;
             claim.remove_if_empty();
             Ok(())
         });
@@ -47,15 +47,17 @@ impl Place {
         Ok(place)
     }
 
-    /// What the names of this very process begin with, and after a fork the child's with something else.
-    fn own_prefix(&self) -> String {
+    /// What the names of one accounting's directories begin with: its number is `whose` in this process. After a fork the
+    /// child's begin with something else.
+    fn own_prefix(&self, whose: usize) -> String {
         static RANDOM: OnceLock<u64> = OnceLock::new();
-        format!("{}{:x}-{:x}-", self.prefix, std::process::id(), RANDOM.get_or_init(next_random))
+        let process = std::process::id();
+        format!("{}{process:x}-{:x}-{whose:x}-", self.prefix, RANDOM.get_or_init(next_random))
     }
 
-    fn new_name(&self) -> String {
+    fn new_name(&self, whose: usize) -> String {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        format!("{}{}", self.own_prefix(), NEXT.fetch_add(1, Ordering::Relaxed))
+        format!("{}{}", self.own_prefix(whose), NEXT.fetch_add(1, Ordering::Relaxed))
     }
 }
 
@@ -68,7 +70,7 @@ pub(super) struct Filed {
     pub(super) bytes: u64,
     /// Spans and outcomes.
     pub(super) count: u64,
-    /// Another process wrote it.
+    /// It is in somebody else's accounting: another process wrote it.
     pub(super) foreign: bool,
 }
 
@@ -101,6 +103,8 @@ pub(super) enum Unread {
 #[derive(Debug)]
 pub(super) struct Store {
     place: Place,
+    /// The number of the accounting that what is written is in.
+    whose: usize,
     /// Where new files go; made with the first of them.
     own: Option<Claim>,
     adopted: Vec<Claim>,
@@ -116,9 +120,10 @@ pub(super) struct Store {
 }
 
 impl Store {
-    pub(super) fn new(place: Place) -> Self {
+    pub(super) fn new(place: Place, whose: usize) -> Self {
         Self {
             place,
+            whose,
             own: None,
             adopted: Vec::new(),
             ours: 0,
@@ -154,7 +159,7 @@ impl Store {
     fn write(&mut self, order: u64, bytes: &[u8]) -> io::Result<PathBuf> {
         let own = match self.own.take() {
             Some(own) => own,
-            None => Claim::make(&self.place.root, &self.place.new_name())?,
+            None => Claim::make(&self.place.root, &self.place.new_name(self.whose))?,
         };
         let directory = self.own.insert(own).path();
         let path = directory.join(format!("{order:016x}.{WHOLE}"));
@@ -190,7 +195,7 @@ impl Store {
         let bytes = if tried { Ok(()) } else { rename(path, &at) }.and_then(|()| fs::read(&at));
         let bytes = match bytes {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
                 return Err(Unread::Lost(format!("{} is gone", path.display())));
             }
             Err(error) => return Err(Unread::Failed(error)),
@@ -255,7 +260,7 @@ impl Store {
     fn take_over(&mut self, claim: Claim, found: &mut Vec<Filed>) {
         let before = found.len();
         let name = claim.path().file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let foreign = !name.starts_with(&self.place.own_prefix());
+        let foreign = !name.starts_with(&self.place.own_prefix(self.whose));
         let mut newer = false;
         for (path, bytes) in files(claim.path()) {
             let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
@@ -362,7 +367,7 @@ mod tests {
     }
 
     fn store(scratch: &Scratch) -> Store {
-        Store::new(place(scratch, 1 << 20))
+        Store::new(place(scratch, 1 << 20), 1)
     }
 
     fn put(store: &mut Store, text: &str) -> Filed {
@@ -424,7 +429,7 @@ mod tests {
         end(first);
         for (protocol, key) in [(Protocol::Otlp, "other"), (Protocol::Rest, "key")] {
             let place = Place::prepare(scratch.path(), 1 << 20, protocol, key).unwrap();
-            assert_eq!(Store::new(place).look(), []);
+            assert_eq!(Store::new(place, 1).look(), []);
         }
         assert_eq!(store(&scratch).look().len(), 1);
     }
@@ -432,7 +437,7 @@ mod tests {
     #[test]
     fn more_than_the_bound_is_refused_and_taken_again_once_there_is_room() {
         let scratch = Scratch::new();
-        let mut store = Store::new(place(&scratch, 200));
+        let mut store = Store::new(place(&scratch, 200), 1);
         let first = put(&mut store, &"x".repeat(60));
         assert!(matches!(store.put([(1, &[b'x'; 60][..])].into_iter()), Err(Refusal::Full)));
         store.remove(&first.path, first.bytes);
@@ -444,7 +449,7 @@ mod tests {
         let scratch = Scratch::new();
         let mut first = store(&scratch);
         put(&mut first, &"x".repeat(200));
-        let mut second = Store::new(place(&scratch, 300));
+        let mut second = Store::new(place(&scratch, 300), 1);
         second.look();
         assert!(matches!(second.put([(1, &[b'x'; 60][..])].into_iter()), Err(Refusal::Full)));
     }

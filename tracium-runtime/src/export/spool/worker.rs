@@ -13,7 +13,7 @@ use super::store::{Content, Filed, Place, Refusal, Store, Unread};
 use crate::panics;
 
 /// How often it is looked for what processes that are gone have left.
-const LOOK: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_millis(if cfg!(test) { 200 } else { 5_000 });
 
 #[derive(Debug)]
 pub(super) enum Job {
@@ -51,11 +51,11 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn start(place: Place) -> std::io::Result<Self> {
+    pub(super) fn start(place: Place, whose: usize) -> std::io::Result<Self> {
         let (jobs, receiver) = channel();
         let (sender, done) = unbounded_channel();
         let work = move || {
-            panics::contained(|| run(Store::new(place), &receiver, &sender));
+            panics::contained(|| run(Store::new(place, whose), &receiver, &sender));
         };
         thread::Builder::new().name("tracium-spool".to_owned()).spawn(work)?;
         Ok(Self { jobs, done })
