@@ -8,6 +8,8 @@ pub use crate::context::{
 };
 use crate::context::{Context, capture, open};
 #[cfg(any(feature = "rest", feature = "otlp"))]
+pub use crate::export::fuzz_spool;
+#[cfg(any(feature = "rest", feature = "otlp"))]
 pub use crate::export::throughput;
 pub use crate::probe::*;
 use crate::tenant::{ResolveTenant, TenantError, TenantId};

@@ -53,18 +53,22 @@ pub struct Stats {
 
 /// What became of what was emitted, as one exporter has it.
 ///
-/// At rest, [`Stats::emitted`] `= acknowledged + dropped + queued` holds for each.
+/// At rest, [`Stats::emitted`] `+ recovered = acknowledged + dropped + queued + spooled` holds for each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ExporterStats {
     /// The exporter: `rest`, `otlp`, `console` or `discard`.
     pub name: &'static str,
+    /// Taken back from its spool of an earlier run.
+    pub recovered: u64,
     /// Its backend has them.
     pub acknowledged: u64,
     /// It will not have them.
     pub dropped: u64,
     /// Waiting in memory.
     pub queued: u64,
+    /// Waiting on disk.
+    pub spooled: u64,
     /// Lost, by reason.
     pub dropped_by_reason: Vec<(DropReason, u64)>,
     /// Requests that were sent.
@@ -98,11 +102,11 @@ impl Stats {
         let first = exporters.first().cloned().unwrap_or_default();
         Self {
             emitted: tally.emitted,
-            recovered: 0,
+            recovered: first.recovered,
             acknowledged: first.acknowledged,
             dropped: first.dropped,
             queued: first.queued,
-            spooled: 0,
+            spooled: first.spooled,
             dropped_by_reason: first.dropped_by_reason,
             buffered_records: collector.budget.records().saturating_sub(tally.unused) as u64,
             buffered_bytes: collector.budget.bytes().saturating_sub(tally.unused * Budget::RECORD_BYTES) as u64,
@@ -121,11 +125,15 @@ impl ExporterStats {
         let acknowledged = ledger.acknowledged.load(Ordering::Acquire);
         let dropped = DropReason::ALL.map(|reason| ledger.dropped(reason));
         let held = ledger.held.load(Ordering::Acquire);
+        let spooled = ledger.spooled.load(Ordering::Acquire);
+        let recovered = ledger.recovered.load(Ordering::Acquire);
         let last_error = ledger.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut stats = Self {
             name,
             acknowledged,
             queued: held as u64,
+            spooled,
+            recovered,
             requests: ledger.requests.load(Ordering::Relaxed),
             last_error: last_error.map(|(when, text)| (when, text.into())),
             ..Self::default()
@@ -173,20 +181,23 @@ pub fn usage() -> Usage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FlushReport {
-    /// Everything that ended before the call is with the backend, or counted as lost.
+    /// Everything that ended before the call is with the backend, on disk in the spool, or counted as lost.
     pub complete: bool,
-    /// How much of it is still waiting.
+    /// How much of it is still waiting in memory.
     pub queued: u64,
+    /// How much lies in the spool, from before the call or from after it, until the backend takes it.
+    pub spooled: u64,
 }
 
-const NOTHING_TO_DO: FlushReport = FlushReport { complete: true, queued: 0 };
+const NOTHING_TO_DO: FlushReport = FlushReport { complete: true, queued: 0, spooled: 0 };
 
 /// `Duration::MAX` is what people write for "as long as it takes"; clocks cannot count that far.
 fn bounded(timeout: Duration) -> Duration {
     timeout.min(Duration::from_secs(365 * 24 * 60 * 60))
 }
 
-/// Sends everything that ended before the call; returns when that is done, or after `timeout`.
+/// Sends everything that ended before the call, and what lies in the spool; returns when that is done, or after
+/// `timeout`.
 ///
 /// It may be called anywhere, also inside a current-thread runtime: the export has a thread of its own.
 pub fn flush(timeout: Duration) -> FlushReport {
@@ -209,11 +220,12 @@ pub fn shutdown(timeout: Duration) -> FlushReport {
     handle().map_or(NOTHING_TO_DO, |handle| handle.shutdown(timeout))
 }
 
-/// What dropping the guard does.
+/// What dropping the guard does: a tenth of the time is for what is left to reach the disk.
 pub(crate) fn finish(timeout: Duration) {
     if let Some(handle) = handle() {
-        handle.flush(timeout);
-        handle.ask(Duration::from_millis(500), |_, answer| Command::Finish { answer });
+        let at_the_end = timeout / 10;
+        handle.flush(timeout - at_the_end);
+        handle.ask(at_the_end, |deadline, answer| Command::Finish { deadline, answer });
     }
 }
 
@@ -242,6 +254,6 @@ impl Handle {
     /// The answer where the export thread gives none.
     fn after_the_end(&self) -> FlushReport {
         let queued = Stats::of(self.collector).queued;
-        FlushReport { complete: queued == 0, queued }
+        FlushReport { complete: queued == 0, queued, spooled: self.collector.spooled() }
     }
 }

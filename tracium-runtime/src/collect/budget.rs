@@ -43,6 +43,12 @@ impl Budget {
         self.bytes.fetch_sub(records * Self::RECORD_BYTES + captured, Ordering::Relaxed);
     }
 
+    /// More than `eighths` eighths of the records or of the bytes are taken.
+    pub(crate) fn is_beyond(&self, eighths: usize) -> bool {
+        let beyond = |taken: usize, most: usize| taken > most / 8 * eighths;
+        beyond(self.records(), self.max_records) || beyond(self.bytes(), self.max_bytes)
+    }
+
     pub(crate) fn max_records(&self) -> usize {
         self.max_records
     }

@@ -253,6 +253,12 @@ impl Collector {
         lock(&self.buffers).push(ended);
     }
 
+    /// What lies in the spools of all exporters.
+    pub(crate) fn spooled(&self) -> u64 {
+        let ledgers = self.exporters.get().into_iter().flatten();
+        ledgers.map(|(_, ledger)| ledger.spooled.load(Ordering::Relaxed)).sum()
+    }
+
     /// What lies in the threads' buffers, and what ended there, ever.
     pub(crate) fn tally(&self) -> Tally {
         let threads = lock(&self.threads);

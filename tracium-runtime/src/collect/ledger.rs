@@ -1,4 +1,4 @@
-//! The accounting: `emitted = acknowledged + dropped + queued`, each counted where it happens.
+//! The accounting: `emitted + recovered = acknowledged + dropped + queued + spooled`, each counted where it happens.
 
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -30,11 +30,13 @@ pub enum DropReason {
     Sampled,
     /// The export thread failed while it held it, or could not be started.
     ExportThread,
+    /// It lay in the spool, and its file was damaged or removed there.
+    Spool,
 }
 
 impl DropReason {
     /// Every reason.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::QueueFull,
         Self::Shutdown,
         Self::Rejected,
@@ -46,6 +48,7 @@ impl DropReason {
         Self::Unroutable,
         Self::Sampled,
         Self::ExportThread,
+        Self::Spool,
     ];
 
     /// The reason's name in logs.
@@ -62,6 +65,7 @@ impl DropReason {
             Self::Unroutable => "unroutable",
             Self::Sampled => "sampled",
             Self::ExportThread => "export_thread",
+            Self::Spool => "spool",
         }
     }
 }
@@ -85,6 +89,10 @@ pub(crate) struct Ledger {
     /// Spans and trace outcomes that the export thread holds.
     pub(crate) held: AtomicUsize,
     pub(crate) passed: Passed,
+    /// Spans and trace outcomes that lie in the spool.
+    pub(crate) spooled: AtomicU64,
+    /// Of earlier runs, those that were found there.
+    pub(crate) recovered: AtomicU64,
     pub(crate) requests: AtomicU64,
     pub(crate) last_error: Mutex<Option<(SystemTime, Box<str>)>>,
 }
@@ -118,6 +126,15 @@ impl Ledger {
 
     pub(crate) fn dropped(&self, reason: DropReason) -> u64 {
         self.dropped[reason as usize].load(Ordering::Acquire)
+    }
+
+    /// So many have left the spool.
+    pub(crate) fn unspool(&self, count: usize) {
+        if count > 0 {
+            // Less than nothing would be there only where an export thread that panicked had counted a part of it before.
+            let less = |spooled: u64| Some(spooled.saturating_sub(count as u64));
+            let _ = self.spooled.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        }
     }
 
     pub(crate) fn note_error(&self, error: &str) {

@@ -1,6 +1,7 @@
 //! Every setting by code.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,6 +61,7 @@ pub struct Builder {
     pub(super) proxy: Option<String>,
     pub(super) root_certificates: Vec<Vec<u8>>,
     pub(super) backoff: Backoff,
+    pub(super) spool: Option<(PathBuf, u64)>,
     mask: Option<Mask>,
     on_terminate: Option<Duration>,
 }
@@ -253,6 +255,42 @@ impl Builder {
         self
     }
 
+    /// Keeps what the backend does not take in `directory`, up to `max_bytes`: it is sent when the backend is back, or by
+    /// the next process that is started with the same directory and key. For REST and for OTLP.
+    ///
+    /// - **When.** Once the backend has been down for a second, when memory is half full, and at the end of the process
+    ///   ([`shutdown`](crate::shutdown), dropping the guard). What ended within the last seconds before a kill is in memory
+    ///   still, and lost with it.
+    /// - **How.** In files that are whole, with a checksum, or not there, written and read by a thread of their own. They are
+    ///   sent oldest first, beside what comes in meanwhile, and removed once the backend has all of them. A kill between
+    ///   the two sends a file again: the ids are the same, which makes that harmless.
+    /// - **Where it is full** to `max_bytes`, or cannot be written, memory goes on, and past its bounds spans are lost as
+    ///   [`DropReason::QueueFull`](crate::DropReason::QueueFull). `stats().last_error` says so, and a log line once a minute.
+    ///   A damaged file is set aside as `.corrupt` (the last 16 are kept), and the rest is sent.
+    /// - **Who.** Any number of processes may share a directory, on one machine: each writes to one of its own beneath it,
+    ///   under a lock, and takes over those of processes that are gone and had the same exporter and key; others' it leaves
+    ///   alone. Processes that send to different backends with one key need different directories. Each minds what lies
+    ///   there in all, as it last looked some seconds ago, against its own `max_bytes`.
+    /// - **What.** Captured content lies on disk then, after the mask has seen it. Directories are made with mode 0700, files
+    ///   with 0600. Keys and headers are not in it.
+    ///
+    /// Spans of an OTLP tenant with a header or a destination of its own are routed anew when they are sent. What was
+    /// spooled without either, for all tenants at once, is lost as
+    /// [`DropReason::Unroutable`](crate::DropReason::Unroutable) where the next process has one.
+    ///
+    /// ```no_run
+    /// # use tracium_runtime as tracium;
+    /// let _guard = tracium::builder()
+    ///     .api_key("trc_..")
+    ///     .spool("/var/spool/chat-service", 1 << 30)
+    ///     .init()?;
+    /// # Ok::<(), tracium::InitError>(())
+    /// ```
+    pub fn spool(mut self, directory: impl Into<PathBuf>, max_bytes: u64) -> Self {
+        self.spool = Some((directory.into(), max_bytes));
+        self
+    }
+
     /// Looks at every captured value and text before it leaves this process, and may change it: `mask(field, value)`.
     ///
     /// `field` is `input`, `output`, `tools`, `tool_calls`, `metadata`, `summary` or `error`; the first four and
@@ -289,13 +327,13 @@ impl Builder {
     }
 
     pub(super) fn init_with(self, environment: &Environment) -> Result<Guard, InitError> {
-        let Resolved { targets, capture_content } = resolve(&self, environment)?;
+        let Resolved { targets, spool, capture_content } = resolve(&self, environment)?;
         let default_tenant = self.default_tenant.transpose().map_err(InitError::DefaultTenant)?.flatten();
         if !targets.is_empty() {
             let policy = Policy { content: capture_content, ..self.policy };
             let budget = Budget::new(self.max_records.unwrap_or(1 << 20), self.max_bytes.unwrap_or(128 << 20));
             let collector = Collector::new(budget, policy);
-            let recipe = Arc::new(export::Recipe::new(targets, self.mask.as_ref(), self.on_terminate));
+            let recipe = Arc::new(export::Recipe::new(targets, self.mask.as_ref(), spool.as_ref(), self.on_terminate));
             // Before anything starts, so that what is wrong is said at once.
             let exporters = recipe.make()?;
             if !export::start(collector, recipe, exporters) {
@@ -321,6 +359,7 @@ impl fmt::Debug for Builder {
             .field("disabled", &self.disabled)
             .field("max_records", &self.max_records)
             .field("max_bytes", &self.max_bytes)
+            .field("spool", &self.spool)
             .finish_non_exhaustive()
     }
 }

@@ -59,6 +59,20 @@ pub enum InitError {
         /// Why not.
         reason: String,
     },
+    /// The spool's directory cannot be used.
+    Spool {
+        /// The directory.
+        path: String,
+        /// Why not.
+        reason: String,
+    },
+    /// A spool is set, and no exporter that sends anything.
+    SpoolWithoutBackend {
+        /// The variable or setting that sets the spool.
+        setting: &'static str,
+        /// The exporter that there is.
+        exporter: &'static str,
+    },
     /// The export runs already; the first `init` holds.
     AlreadyInitialized,
 }
@@ -103,6 +117,16 @@ impl fmt::Display for InitError {
             ),
             Self::DefaultTenant(error) => write!(f, "`default_tenant` is no tenant: {error}"),
             Self::Client { reason } => write!(f, "the HTTP client could not be made: {reason}"),
+            Self::Spool { path, reason } => write!(
+                f,
+                "the spool's directory {path:?} cannot be used: {reason}; name one that this process may create and write \
+                 to, on a file system that knows locks"
+            ),
+            Self::SpoolWithoutBackend { setting, exporter } => write!(
+                f,
+                "{setting} keeps what a backend does not take, and the exporter is `{exporter}`, which has none; set \
+                 TRACIUM_EXPORTER to `rest` or `otlp`, or unset {setting}"
+            ),
             Self::AlreadyInitialized => f.write_str(
                 "tracium is initialized already; call `init` once, at the start of `main`, and hold its guard",
             ),

@@ -9,6 +9,8 @@ mod error;
 mod otlp;
 #[cfg(feature = "collect")]
 mod resolve;
+#[cfg(feature = "collect")]
+mod spool;
 
 use std::sync::OnceLock;
 
@@ -26,6 +28,8 @@ pub use self::error::InitError;
 pub(crate) use self::otlp::OtlpTarget;
 #[cfg(feature = "collect")]
 pub(crate) use self::resolve::{Backoff, Connection, Endpoint, Target};
+#[cfg(feature = "collect")]
+pub(crate) use self::spool::SpoolSettings;
 use crate::tenant::TenantId;
 
 static DEFAULT_TENANT: OnceLock<TenantId> = OnceLock::new();
@@ -62,6 +66,8 @@ impl Drop for Guard {
 /// | `TRACIUM_EXPORTER` | `rest`, `otlp`, `console`, `discard` (collects and throws away) or `none` (off); an explicit one wins |
 /// | `TRACIUM_CAPTURE_CONTENT` | whether `capture`, `record_input` and the like record: `true` or `false` |
 /// | `TRACIUM_ALLOW_HTTP_HOSTS` | hosts that plain http is allowed to, `a,b`; without, to this machine only |
+/// | `TRACIUM_SPOOL_DIR` | the directory that keeps what the backend does not take (see [`Builder::spool`]) |
+/// | `TRACIUM_SPOOL_MAX_BYTES` | the most bytes there; 1,073,741,824 without |
 /// | `TRACIUM_DISABLED` | `true` turns everything off but tenants and context |
 /// | `OTEL_EXPORTER_OTLP_ENDPOINT` | where OTLP goes, with `/v1/traces` or without; selects the exporter `otlp` |
 /// | `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` | the same, used as it is |

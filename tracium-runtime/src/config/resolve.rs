@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use super::otlp::{self, OtlpTarget};
+use super::spool::{self, SpoolSettings};
 use super::{Builder, ExporterKind, InitError};
 
 /// The variables that count, read once.
@@ -21,7 +22,8 @@ const HTTP_HOSTS: &str = "TRACIUM_ALLOW_HTTP_HOSTS";
 
 impl Environment {
     pub(crate) fn of_process() -> Self {
-        let names = [KEY, URL, WORKSPACE, EXPORTER, CAPTURE, DISABLED, HTTP_HOSTS].into_iter().chain(otlp::VARIABLES);
+        let names = [KEY, URL, WORKSPACE, EXPORTER, CAPTURE, DISABLED, HTTP_HOSTS].into_iter();
+        let names = names.chain(spool::VARIABLES).chain(otlp::VARIABLES);
         Self(names.filter_map(|name| Some((name, std::env::var(name).ok()?))).collect())
     }
 
@@ -57,6 +59,7 @@ impl Environment {
 pub(crate) struct Resolved {
     /// None is off.
     pub(crate) targets: Vec<Target>,
+    pub(crate) spool: Option<SpoolSettings>,
     pub(crate) capture_content: bool,
 }
 
@@ -117,7 +120,7 @@ pub(crate) fn resolve(builder: &Builder, environment: &Environment) -> Result<Re
     let disabled = builder.disabled.map_or_else(|| environment.flag(DISABLED), |flag| Ok(Some(flag)))?;
     let capture = builder.capture_content.map_or_else(|| environment.flag(CAPTURE), |flag| Ok(Some(flag)))?;
     if disabled == Some(true) {
-        return Ok(Resolved { targets: Vec::new(), capture_content: false });
+        return Ok(Resolved { targets: Vec::new(), spool: None, capture_content: false });
     }
     let key = builder.api_key.as_deref().or_else(|| environment.get(KEY));
     let (mut kinds, chosen) = exporters(builder, environment, key.is_some())?;
@@ -138,7 +141,8 @@ pub(crate) fn resolve(builder: &Builder, environment: &Environment) -> Result<Re
     }
     // Nobody asked for the console: what it prints into a log file must not hold what users wrote.
     let by_default = chosen || kinds != [ExporterKind::Console] || std::io::stderr().is_terminal();
-    Ok(Resolved { targets, capture_content: capture.unwrap_or(by_default) })
+    let spool = spool::settings(builder, environment, &targets)?;
+    Ok(Resolved { targets, spool, capture_content: capture.unwrap_or(by_default) })
 }
 
 /// The exporters, and whether a setting chose them.

@@ -28,6 +28,10 @@ pub(crate) struct Receipt {
 }
 
 impl Receipt {
+    /// Of something that lies in the spool, which takes no memory and no flush waits for.
+    #[cfg_attr(not(feature = "client"), allow(dead_code))]
+    pub(crate) const SPOOLED: Self = Self { sweep: u32::MAX, captured: 0 };
+
     /// Of something of `sweep` with nothing captured.
     pub(crate) fn of(sweep: u32) -> Self {
         Self { sweep, captured: 0 }
@@ -128,12 +132,42 @@ impl Account {
         self.ledger.drop_unseen(reason, count);
     }
 
+    /// More than `eighths` eighths of what may lie in memory do.
+    #[cfg_attr(not(feature = "client"), allow(dead_code))]
+    pub(crate) fn is_beyond(&self, eighths: usize) -> bool {
+        self.collector.budget.is_beyond(eighths)
+    }
+
+    /// A number that no other accounting of this process has.
+    #[cfg_attr(not(feature = "client"), allow(dead_code))]
+    pub(crate) fn number(&self) -> usize {
+        std::ptr::from_ref(self.ledger).addr()
+    }
+
+    /// They lie in the spool from now on, and no longer in memory.
+    #[cfg_attr(not(feature = "client"), allow(dead_code))]
+    pub(crate) fn spool(&mut self, receipts: impl IntoIterator<Item = Receipt>) {
+        let count = self.release(receipts);
+        self.ledger.spooled.fetch_add(count as u64, Ordering::Relaxed);
+    }
+
+    /// So many of another process's lie in the spool.
+    #[cfg_attr(not(feature = "client"), allow(dead_code))]
+    pub(crate) fn recover(&self, count: usize) {
+        self.ledger.spooled.fetch_add(count as u64, Ordering::Relaxed);
+        self.ledger.recovered.fetch_add(count as u64, Ordering::Release);
+    }
+
     /// Gives back what they were admitted with; how many there are.
     fn release(&mut self, receipts: impl IntoIterator<Item = Receipt>) -> usize {
-        let (mut all, mut captured) = (0, 0);
+        let (mut all, mut captured, mut spooled) = (0, 0, 0);
         // Most come of one sweep: it is looked up once.
         let (mut sweep, mut of_sweep) = (0, 0);
         for receipt in receipts {
+            if receipt.sweep == Receipt::SPOOLED.sweep {
+                spooled += 1;
+                continue;
+            }
             if receipt.sweep != sweep {
                 self.release_from(sweep, of_sweep);
                 (sweep, of_sweep) = (receipt.sweep, 0);
@@ -146,7 +180,8 @@ impl Account {
         self.ledger.held.fetch_sub(all, Ordering::Relaxed);
         self.ledger.passed.held_bytes.fetch_sub(captured, Ordering::Relaxed);
         self.collector.budget.give_back(all, captured);
-        all
+        self.ledger.unspool(spooled);
+        all + spooled
     }
 
     fn release_from(&mut self, sweep: u32, count: usize) {

@@ -108,6 +108,15 @@ impl Exporter for Fanout {
         self.beside.iter_mut().for_each(|(exporter, theirs)| exporter.drop_all(reason, theirs));
     }
 
+    fn save(&mut self, account: &mut Account) {
+        self.first.save(account);
+        self.beside.iter_mut().for_each(|(exporter, theirs)| exporter.save(theirs));
+    }
+
+    fn is_writing(&self) -> bool {
+        self.first.is_writing() || self.beside.iter().any(|(exporter, _)| exporter.is_writing())
+    }
+
     fn held_beside(&self, sweep: u32) -> usize {
         self.beside.iter().map(|(_, account)| account.held_until(sweep)).sum()
     }

@@ -24,6 +24,8 @@ mod sampling;
 #[path = "../../../tests/support/server.rs"]
 mod server;
 #[cfg(feature = "client")]
+pub(crate) mod spool;
+#[cfg(feature = "client")]
 mod text;
 #[cfg(all(unix, feature = "signal"))]
 mod terminate;
@@ -48,7 +50,7 @@ pub(crate) use self::usage::Totals;
 pub use self::usage::{TenantUsage, Usage};
 pub(crate) use self::view::View;
 use crate::collect::ledger::DropReason;
-use crate::config::{InitError, Mask, Target};
+use crate::config::{InitError, Mask, SpoolSettings, Target};
 
 /// A way out. All calls come from the export thread; none may block.
 pub(crate) trait Exporter: Send {
@@ -75,15 +77,41 @@ pub(crate) trait Exporter: Send {
     fn finish(&mut self, account: &mut Account);
     /// Lets go of everything, for `reason`.
     fn drop_all(&mut self, reason: DropReason, account: &mut Account);
+    /// The process may end now: what is left goes where it lasts, if there is such a place.
+    fn save(&mut self, _account: &mut Account) {}
+    /// Something is on its way to a place where it lasts, or from there.
+    fn is_writing(&self) -> bool {
+        false
+    }
     /// Of `sweep` and before, how many are held that the account handed in does not count: other exporters' copies.
     fn held_beside(&self, _sweep: u32) -> usize {
         0
     }
 }
 
+/// Reads what may be a file of the spool, as a fuzzer makes it up: how many units of it could be sent.
+#[cfg(feature = "client")]
+pub fn fuzz_spool(bytes: &[u8]) -> usize {
+    let Some((protocol, units)) = spool::read(bytes) else { return 0 };
+    let is_ours = |unit: &[u8]| match protocol {
+        #[cfg(feature = "rest")]
+        spool::Protocol::Rest => rest::is_unit(unit),
+        #[cfg(feature = "otlp")]
+        spool::Protocol::Otlp => otlp::is_unit(unit),
+        #[cfg(not(all(feature = "rest", feature = "otlp")))]
+        _ => false,
+    };
+    units.into_iter().filter(|(_, unit)| is_ours(unit)).count()
+}
+
 /// The exporter for `target`.
 #[cfg_attr(not(any(feature = "console", feature = "client")), allow(clippy::needless_pass_by_value, unused_variables))]
-fn prepare(target: &Target, mask: Option<Mask>) -> Result<Box<dyn Exporter>, InitError> {
+#[cfg_attr(not(feature = "client"), allow(unused_variables))]
+fn prepare(
+    target: &Target,
+    mask: Option<Mask>,
+    spool: Option<&SpoolSettings>,
+) -> Result<Box<dyn Exporter>, InitError> {
     match target {
         Target::Discard => Ok(Box::new(discard::Discard)),
         #[cfg(feature = "console")]
@@ -91,11 +119,11 @@ fn prepare(target: &Target, mask: Option<Mask>) -> Result<Box<dyn Exporter>, Ini
         #[cfg(not(feature = "console"))]
         Target::Console => Err(InitError::NotBuiltIn { exporter: "console" }),
         #[cfg(feature = "rest")]
-        Target::Rest(endpoint) => Ok(Box::new(rest::Rest::new(endpoint, mask)?)),
+        Target::Rest(endpoint) => Ok(Box::new(rest::Rest::new(endpoint, mask)?.with_spool(endpoint, spool)?)),
         #[cfg(not(feature = "rest"))]
         Target::Rest(_) => Err(InitError::NotBuiltIn { exporter: "rest" }),
         #[cfg(feature = "otlp")]
-        Target::Otlp(target) => Ok(Box::new(otlp::Otlp::new(target, mask)?)),
+        Target::Otlp(target) => Ok(Box::new(otlp::Otlp::new(target, mask)?.with_spool(target, spool)?)),
         #[cfg(not(feature = "otlp"))]
         Target::Otlp(_) => Err(InitError::NotBuiltIn { exporter: "otlp" }),
     }

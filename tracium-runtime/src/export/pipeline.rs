@@ -40,8 +40,8 @@ pub(crate) enum Command {
     Flush { deadline: Instant, answer: Answer },
     /// The same, and then let go of the rest and stop.
     Shutdown { deadline: Instant, answer: Answer },
-    /// The guard was dropped: show what is shown at the end, then answer.
-    Finish { answer: Answer },
+    /// The guard was dropped: save what is left, show what is shown at the end, then answer.
+    Finish { deadline: Instant, answer: Answer },
 }
 
 /// Where an answer goes: to a blocked thread, or to a future.
@@ -79,11 +79,36 @@ fn record(span: &RawSpan, end: Option<End>) -> Option<SpanRecord> {
     })
 }
 
+/// Of the time that a shutdown may take, what is left for saving.
+const SAVING: Duration = Duration::from_millis(500);
+/// The most that the export thread stays for what is on its way to disk, once a shutdown is answered.
+const LINGER: Duration = Duration::from_secs(5);
+
+impl Waiter {
+    /// When what is left must be saved, for that to be done by the deadline.
+    fn save_at(&self) -> Instant {
+        match self.waits_for {
+            WaitsFor::Stop => self.deadline.checked_sub(SAVING).unwrap_or(self.deadline),
+            WaitsFor::Delivery | WaitsFor::Saved => self.deadline,
+        }
+    }
+}
+
 struct Waiter {
     sweep: u32,
     deadline: Instant,
     answer: Answer,
-    stop: bool,
+    waits_for: WaitsFor,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum WaitsFor {
+    /// All is with the backend, or lost.
+    Delivery,
+    /// The same, and then the export stops.
+    Stop,
+    /// What is left has been saved.
+    Saved,
 }
 
 enum Wake {
@@ -126,6 +151,8 @@ pub(crate) struct Pipeline {
     /// Open spans in the order they came, to find those that are long.
     young: VecDeque<(Timestamp, SpanId)>,
     waiters: Vec<Waiter>,
+    /// What a shutdown would leave behind was saved.
+    saved: bool,
     /// Spans lost to full buffers when that was last said.
     warned_of: u64,
 }
@@ -153,6 +180,7 @@ impl Pipeline {
             open: IdMap::default(),
             young: VecDeque::new(),
             waiters: Vec::new(),
+            saved: false,
             warned_of: 0,
         }
     }
@@ -172,7 +200,9 @@ impl Pipeline {
                 self.sweep();
             }
             self.exporter.dispatch(Instant::now(), !self.waiters.is_empty(), &mut self.account);
+            self.save_before_the_end();
             if self.answer_waiters() {
+                self.let_go().await;
                 return;
             }
             alarm.as_mut().reset(self.next_alarm().into());
@@ -196,25 +226,26 @@ impl Pipeline {
     }
 
     fn next_alarm(&self) -> Instant {
-        let deadlines = self.waiters.iter().map(|waiter| waiter.deadline);
+        let deadlines = self.waiters.iter().map(|waiter| if self.saved { waiter.deadline } else { waiter.save_at() });
         let due = self.exporter.next_due();
         deadlines.chain(due).fold(self.last_sweep + SWEEP, Instant::min)
     }
 
     fn obey(&mut self, command: Command) {
-        let (deadline, answer, stop) = match command {
-            Command::Flush { deadline, answer } => (deadline, answer, false),
+        let (deadline, answer, waits_for) = match command {
+            Command::Flush { deadline, answer } => (deadline, answer, WaitsFor::Delivery),
             Command::Shutdown { deadline, answer } => {
                 self.collector.close();
-                (deadline, answer, true)
+                (deadline, answer, WaitsFor::Stop)
             }
-            Command::Finish { answer } => {
+            Command::Finish { deadline, answer } => {
+                self.exporter.save(&mut self.account);
                 self.exporter.finish(&mut self.account);
-                answer.give(self.report(self.sweep));
+                self.waiters.push(Waiter { sweep: self.sweep, deadline, answer, waits_for: WaitsFor::Saved });
                 return;
             }
         };
-        self.waiters.push(Waiter { sweep: self.sweep + 1, deadline, answer, stop });
+        self.waiters.push(Waiter { sweep: self.sweep + 1, deadline, answer, waits_for });
         self.sweep();
     }
 
@@ -411,7 +442,25 @@ impl Pipeline {
 
     fn report(&self, sweep: u32) -> FlushReport {
         let queued = (self.account.held_until(sweep) + self.exporter.held_beside(sweep)) as u64;
-        FlushReport { complete: queued == 0, queued }
+        FlushReport { complete: queued == 0, queued, spooled: self.collector.spooled() }
+    }
+
+    /// Whether what `waiter` waits for has come.
+    fn is_done(&self, waiter: &Waiter) -> bool {
+        let is_clear = || self.account.is_clear(waiter.sweep) && self.exporter.held_beside(waiter.sweep) == 0;
+        let is_sent = || is_clear() && self.collector.spooled() == 0;
+        !self.exporter.is_writing() && (waiter.waits_for == WaitsFor::Saved || is_sent())
+    }
+
+    /// Saves what a shutdown would leave behind, while there is time for it.
+    fn save_before_the_end(&mut self) {
+        let now = Instant::now();
+        if !self.saved
+            && self.waiters.iter().any(|waiter| waiter.waits_for == WaitsFor::Stop && waiter.save_at() <= now)
+        {
+            self.saved = true;
+            self.exporter.save(&mut self.account);
+        }
     }
 
     /// Answers whoever has waited long enough; true when it is time to stop.
@@ -419,18 +468,20 @@ impl Pipeline {
         let now = Instant::now();
         for index in (0..self.waiters.len()).rev() {
             let waiter = &self.waiters[index];
-            let is_clear = self.account.is_clear(waiter.sweep) && self.exporter.held_beside(waiter.sweep) == 0;
-            if is_clear || waiter.deadline <= now || waiter.answer.is_unwanted() {
+            if self.is_done(waiter) || waiter.deadline <= now || waiter.answer.is_unwanted() {
                 let report = self.report(waiter.sweep);
-                if waiter.stop {
+                if waiter.waits_for == WaitsFor::Stop {
                     // What the reader holds is counted nowhere yet.
                     while self.reader.has_late() {
                         self.sweep();
                     }
                     // Also where the exporter fails at what follows.
                     self.stopped = true;
-                    self.exporter.drop_all(DropReason::Shutdown, &mut self.account);
-                    self.exporter.finish(&mut self.account);
+                    self.exporter.save(&mut self.account);
+                    if !self.exporter.is_writing() {
+                        self.exporter.drop_all(DropReason::Shutdown, &mut self.account);
+                        self.exporter.finish(&mut self.account);
+                    }
                 }
                 self.waiters.swap_remove(index).answer.give(report);
             }
@@ -464,7 +515,7 @@ impl Pipeline {
         write_off(self.collector, stray, captured);
         self.account = Account::new(self.collector, Arc::clone(&self.totals));
         if self.stopped {
-            let report = FlushReport { complete: true, queued: 0 };
+            let report = FlushReport { complete: true, queued: 0, spooled: self.collector.spooled() };
             self.waiters.drain(..).for_each(|waiter| waiter.answer.give(report));
         }
         self.stopped
@@ -474,6 +525,22 @@ impl Pipeline {
     pub(crate) fn go_on_with(&mut self, exporter: Box<dyn Exporter>) {
         self.exporter = exporter;
         self.is_new = true;
+    }
+
+    /// Whoever shut down has the answer; what is on its way to disk gets there, and the rest is lost.
+    async fn let_go(&mut self) {
+        let until = tokio::time::Instant::now() + LINGER;
+        if !self.exporter.is_writing() {
+            return;
+        }
+        while self.exporter.is_writing() {
+            let progress = poll_fn(|cx| self.exporter.poll_progress(cx, &mut self.account));
+            if tokio::time::timeout_at(until, progress).await.is_err() {
+                break;
+            }
+        }
+        self.exporter.drop_all(DropReason::Shutdown, &mut self.account);
+        self.exporter.finish(&mut self.account);
     }
 }
 

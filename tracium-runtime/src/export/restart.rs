@@ -8,7 +8,7 @@ use super::discard::Discard;
 use super::{Account, Exporter, Fanout, Sampling, Totals, prepare};
 use crate::collect::Collector;
 use crate::collect::ledger::{DropReason, Ledger};
-use crate::config::{InitError, Mask, Target};
+use crate::config::{InitError, Mask, SpoolSettings, Target};
 use crate::content::scrub_text;
 use crate::notice::Minute;
 use crate::panics;
@@ -24,10 +24,10 @@ pub(crate) struct Recipe {
 }
 
 impl Recipe {
-    pub(crate) fn new(targets: Vec<Target>, mask: Option<&Mask>, on_terminate: Option<Duration>) -> Self {
+    pub(crate) fn new(targets: Vec<Target>, mask: Option<&Mask>, spool: Option<&SpoolSettings>, on_terminate: Option<Duration>) -> Self {
         let of = |target: Target| -> (&'static str, Make) {
-            let mask = mask.cloned();
-            (target.name(), Box::new(move || prepare(&target, mask.clone())))
+            let (mask, spool) = (mask.cloned(), spool.cloned());
+            (target.name(), Box::new(move || prepare(&target, mask.clone(), spool.as_ref())))
         };
         Self { exporters: targets.into_iter().map(of).collect(), on_terminate }
     }

@@ -214,6 +214,14 @@ impl Exporter for Sampling {
         self.inner.drop_all(reason, account);
     }
 
+    fn save(&mut self, account: &mut Account) {
+        self.inner.save(account);
+    }
+
+    fn is_writing(&self) -> bool {
+        self.inner.is_writing()
+    }
+
     fn held_beside(&self, sweep: u32) -> usize {
         self.inner.held_beside(sweep)
     }

@@ -12,13 +12,15 @@ const LONGEST_ASKED: Duration = Duration::from_secs(120);
 #[derive(Debug)]
 pub(crate) struct Gate {
     backoff: Backoff,
+    /// When the first of the failures was.
+    since: Option<Instant>,
     failures: u32,
     until: Option<Instant>,
 }
 
 impl Gate {
     pub(crate) fn new(backoff: Backoff) -> Self {
-        Self { backoff, failures: 0, until: None }
+        Self { backoff, since: None, failures: 0, until: None }
     }
 
     /// An answer came: the backend is there.
@@ -36,9 +38,16 @@ impl Gate {
         };
         let pause = asked.map_or_else(|| self.backoff.pause(attempts), |asked| asked.min(LONGEST_ASKED));
         if backend_down {
-            self.until = Some(Instant::now() + pause);
+            let now = Instant::now();
+            self.since.get_or_insert(now);
+            self.until = Some(now + pause);
         }
         pause
+    }
+
+    /// Whether the backend has been down for `long` at `now`.
+    pub(crate) fn is_down_for(&self, long: Duration, now: Instant) -> bool {
+        self.since.is_some_and(|since| now >= since + long)
     }
 
     /// How many requests may be under way at `now`.
@@ -88,8 +97,12 @@ mod tests {
         let pause = gate.pause(1, None, true);
         assert_eq!(gate.width(now, 32), 0);
         assert_eq!(gate.width(now + pause + Duration::from_secs(1), 32), 1);
+        gate.pause(2, None, true);
+        assert!(gate.is_down_for(Duration::from_secs(1), now + Duration::from_secs(2)), "since the first of them");
+        assert!(!gate.is_down_for(Duration::from_secs(1), now));
         gate.open();
         assert_eq!(gate.width(now, 32), 32);
+        assert!(!gate.is_down_for(Duration::ZERO, now));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 
 use super::super::account::Receipt;
+use super::super::spool::Slip;
 use super::names;
 use super::wire::{Read, len_tag, put_bytes, put_message, put_text, put_varint, read_fields, varint_len};
 use crate::tenant::TenantId;
@@ -53,6 +54,8 @@ pub(super) struct Batch {
     pub(super) strikes: u32,
     /// Not before, after a failure.
     pub(super) not_before: Option<Instant>,
+    /// The file that it came from.
+    pub(super) slip: Option<Slip>,
 }
 
 /// What is around the spans of every request: `ExportTraceServiceRequest` of one `ResourceSpans` of one `ScopeSpans`.
@@ -93,7 +96,20 @@ impl Envelope {
         put_varint(&mut head, inner as u64);
         head.extend_from_slice(&self.scope);
         let body = if self.gzip { compress(&head, spans) } else { [&head, spans].concat() };
-        Batch { body, tenant, receipts, attempts: 0, strikes: 0, not_before: None }
+        Batch { body, tenant, receipts, attempts: 0, strikes: 0, not_before: None, slip: None }
+    }
+
+    pub(super) fn is_gzip(&self) -> bool {
+        self.gzip
+    }
+
+    /// A body as requests have it now, of one that was sealed when they were compressed, or were not.
+    pub(super) fn recoded(&self, body: &[u8], gzip: bool) -> Option<Vec<u8>> {
+        match (gzip, self.gzip) {
+            (true, false) => decompress(body),
+            (false, true) => Some(compress(&[], body)),
+            _ => Some(body.to_vec()),
+        }
     }
 
     /// The same spans in two requests; `None` where there is but one.
@@ -109,7 +125,7 @@ impl Envelope {
         let seal = |spans: &[&[u8]], receipts: &[Receipt]| {
             let mut encoded = Vec::with_capacity(body.len() / 2 + 64);
             spans.iter().for_each(|span| put_bytes(&mut encoded, SPAN, span));
-            self.seal(&encoded, receipts.to_vec(), batch.tenant.clone())
+            Batch { slip: batch.slip, ..self.seal(&encoded, receipts.to_vec(), batch.tenant.clone()) }
         };
         Some([seal(first, ours), seal(second, theirs)])
     }

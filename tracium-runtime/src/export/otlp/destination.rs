@@ -8,6 +8,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use super::super::Account;
 use super::super::account::Receipt;
 use super::super::http::{Client, Gate, Reply, secret_header, warn_of_loss};
+use super::super::spool::{DOWN, Spool};
 use super::answer::{Verdict, judge};
 use super::batch::{Batch, Envelope};
 use crate::collect::ledger::DropReason;
@@ -23,6 +24,10 @@ pub(super) struct Destination {
     gate: Gate,
     /// Sealed, and not under way.
     waiting: VecDeque<Batch>,
+    /// The same, from the spool, where they stay until they are delivered.
+    spooled: VecDeque<Batch>,
+    /// The last that was sent came from there: they take turns.
+    last_spooled: bool,
     flying: usize,
 }
 
@@ -35,16 +40,64 @@ impl Destination {
             let header = HeaderName::from_bytes(name.as_bytes()).map_err(|_| illegal())?;
             map.insert(header, secret_header(value).ok_or_else(illegal)?);
         }
-        Ok(Self { url, headers: map, gate: Gate::new(backoff), waiting: VecDeque::new(), flying: 0 })
+        Ok(Self {
+            url,
+            headers: map,
+            gate: Gate::new(backoff),
+            waiting: VecDeque::new(),
+            spooled: VecDeque::new(),
+            last_spooled: false,
+            flying: 0,
+        })
     }
 
     /// Nothing waits for it, and nothing is under way.
     pub(super) fn is_idle(&self) -> bool {
-        self.flying == 0 && self.waiting.is_empty()
+        self.flying == 0 && self.waiting.is_empty() && self.spooled.is_empty()
     }
 
     pub(super) fn push(&mut self, batch: Batch) {
-        self.waiting.push_back(batch);
+        self.queue_of(&batch).push_back(batch);
+    }
+
+    /// Again, before all others.
+    pub(super) fn push_front(&mut self, batch: Batch) {
+        self.queue_of(&batch).push_front(batch);
+    }
+
+    fn queue_of(&mut self, batch: &Batch) -> &mut VecDeque<Batch> {
+        if batch.slip.is_some() { &mut self.spooled } else { &mut self.waiting }
+    }
+
+    /// It has been down for so long that what waits for it should go to disk.
+    pub(super) fn is_down(&self, now: Instant) -> bool {
+        self.gate.is_down_for(DOWN, now)
+    }
+
+    /// It takes more from the spool.
+    pub(super) fn takes(&self, now: Instant) -> bool {
+        self.gate.width(now, IN_FLIGHT) > 0
+    }
+
+    /// The oldest that waits in memory.
+    pub(super) fn take_oldest(&mut self) -> Option<Batch> {
+        self.waiting.pop_front()
+    }
+
+    /// What is under way was called back.
+    pub(super) fn called_back(&mut self) {
+        self.flying = 0;
+    }
+
+    /// The next that may leave at `now`, from memory and from the spool by turns.
+    fn pick(&mut self, now: Instant) -> Option<Batch> {
+        let due = |queue: &VecDeque<Batch>| queue.iter().position(|batch| batch.not_before.is_none_or(|at| at <= now));
+        let (waiting, spooled) = (due(&self.waiting), due(&self.spooled));
+        self.last_spooled = match (waiting, spooled) {
+            (Some(_), Some(_)) => !self.last_spooled,
+            (waiting, _) => waiting.is_none(),
+        };
+        if self.last_spooled { self.spooled.remove(spooled?) } else { self.waiting.remove(waiting?) }
     }
 
     /// The next request that may leave now, and the future that sends it.
@@ -58,8 +111,7 @@ impl Destination {
         if self.flying >= self.gate.width(now, IN_FLIGHT) {
             return None;
         }
-        let at = self.waiting.iter().position(|batch| batch.not_before.is_none_or(|at| at <= now))?;
-        let batch = self.waiting.remove(at)?;
+        let batch = self.pick(now)?;
         self.flying += 1;
         account.note_request();
         let mut headers = self.headers.clone();
@@ -75,7 +127,8 @@ impl Destination {
 
     /// When [`Self::next`] should be asked again, if no answer comes before.
     pub(super) fn next_due(&self, now: Instant) -> Option<Instant> {
-        let first = self.waiting.iter().map(|batch| batch.not_before.unwrap_or(now)).min()?;
+        let all = self.waiting.iter().chain(&self.spooled);
+        let first = all.map(|batch| batch.not_before.unwrap_or(now)).min()?;
         let due = self.gate.not_before(first);
         (self.flying < self.gate.width(due.max(now), IN_FLIGHT)).then_some(due)
     }
@@ -86,13 +139,15 @@ impl Destination {
         mut batch: Batch,
         reply: Option<&Reply>,
         envelope: &Envelope,
+        spool: Option<&mut Spool>,
         account: &mut Account,
     ) {
         self.flying -= 1;
         let Some(reply) = reply else {
-            self.waiting.push_front(batch);
+            self.push_front(batch);
             return;
         };
+        let (slip, mut settled) = (batch.slip, true);
         let verdict = judge(reply, batch.strikes);
         // An answer that says yes or no to what was sent comes from a backend that is there.
         if !matches!(verdict, Verdict::Again { backend_down: true, .. }) {
@@ -108,19 +163,30 @@ impl Destination {
                 batch.strikes += u32::from(strike);
                 let pause = self.gate.pause(batch.attempts, after, backend_down);
                 batch.not_before = Some(Instant::now() + pause);
-                self.waiting.push_front(batch);
+                self.push_front(batch);
+                settled = false;
             }
             Verdict::Split => match envelope.split(&batch) {
-                Some(halves) => halves.into_iter().rev().for_each(|half| self.waiting.push_front(half)),
+                Some(halves) => {
+                    if let (Some(spool), Some(slip)) = (spool, slip) {
+                        spool.split(slip, 1);
+                    }
+                    halves.into_iter().rev().for_each(|half| self.push_front(half));
+                    return;
+                }
                 None => lost(&batch.receipts, DropReason::TooLarge, &describe(reply), account),
             },
             Verdict::Drop(reason) => lost(&batch.receipts, reason, &describe(reply), account),
         }
+        if let (true, Some(spool), Some(slip)) = (settled, spool, slip) {
+            spool.settle(slip);
+        }
     }
 
-    /// Lets go of everything that waits.
+    /// Lets go of everything that waits; what is in the spool stays there.
     pub(super) fn take_waiting(&mut self) -> Vec<Receipt> {
         self.flying = 0;
+        self.spooled.clear();
         self.waiting.drain(..).flat_map(|batch| batch.receipts).collect()
     }
 }

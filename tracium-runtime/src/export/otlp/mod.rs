@@ -12,6 +12,7 @@
 //! | `route` | which backend a tenant's spans go to, and in whose name |
 //! | `destination` | one backend: what waits for it, and how it answers |
 //! | `answer` | what an answer means |
+//! | `spooled` | requests on their way to disk and back |
 
 mod answer;
 mod batch;
@@ -19,6 +20,7 @@ mod destination;
 mod encode;
 mod names;
 mod route;
+mod spooled;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -37,6 +39,7 @@ use self::encode::Encoder;
 use self::route::{COMMON, Route, Router};
 use super::account::Receipt;
 use super::http::{Client, Reply, warn_of_loss};
+use super::spool::Spool;
 use super::{Account, Exporter, SpanItem, SpanRecord, TraceItem, Tracked, View};
 use crate::collect::ledger::DropReason;
 use crate::config::{InitError, Mask, OtlpTarget};
@@ -45,6 +48,8 @@ use crate::trace::TenantMark;
 
 /// How long spans wait for company.
 const COMPANY: Duration = Duration::from_secs(1);
+
+pub(crate) use self::spooled::is_unit;
 
 pub(crate) struct Otlp {
     encoder: Encoder,
@@ -58,6 +63,7 @@ pub(crate) struct Otlp {
     flying: JoinSet<Reply>,
     /// What is under way, and where to, by the task that sends it.
     sent: HashMap<Id, (u32, Batch)>,
+    spool: Option<Spool>,
 }
 
 impl Otlp {
@@ -78,6 +84,7 @@ impl Otlp {
             spare: Vec::new(),
             flying: JoinSet::new(),
             sent: HashMap::new(),
+            spool: None,
         })
     }
 
@@ -200,6 +207,7 @@ impl Exporter for Otlp {
         for (route, open) in self.open.extract_if(|_, open| all || now >= open.since + COMPANY).collect::<Vec<_>>() {
             self.seal(&route, open);
         }
+        self.use_spool(now, account);
         for (number, destination) in &mut self.destinations {
             while let Some((batch, sent)) = destination.next(&self.client, self.router.header(), now, account) {
                 let task = self.flying.spawn(sent);
@@ -209,6 +217,12 @@ impl Exporter for Otlp {
     }
 
     fn poll_progress(&mut self, cx: &mut Context<'_>, account: &mut Account) -> Poll<()> {
+        if let Some(spool) = &mut self.spool
+            && let Poll::Ready(read) = spool.poll(cx, account)
+        {
+            self.unspool(read, account);
+            return Poll::Ready(());
+        }
         let (id, reply) = match self.flying.poll_join_next_with_id(cx) {
             Poll::Ready(Some(Ok((id, reply)))) => (id, Some(reply)),
             Poll::Ready(Some(Err(error))) => (error.id(), None),
@@ -217,7 +231,7 @@ impl Exporter for Otlp {
         if let Some((number, batch)) = self.sent.remove(&id)
             && let Some(destination) = self.destinations.get_mut(&number)
         {
-            destination.answered(batch, reply.as_ref(), &self.envelope, account);
+            destination.answered(batch, reply.as_ref(), &self.envelope, self.spool.as_mut(), account);
         }
         Poll::Ready(())
     }
@@ -234,9 +248,20 @@ impl Exporter for Otlp {
     fn drop_all(&mut self, reason: DropReason, account: &mut Account) {
         self.flying.abort_all();
         let open = self.open.drain().flat_map(|(_, open)| open.receipts);
-        let sent = self.sent.drain().flat_map(|(_, (_, batch))| batch.receipts);
+        // What is in the spool stays there.
+        let sent = self.sent.drain().filter(|(_, (_, batch))| batch.slip.is_none());
+        let sent = sent.flat_map(|(_, (_, batch))| batch.receipts);
         let waiting = self.destinations.values_mut().flat_map(Destination::take_waiting);
-        let receipts: Vec<Receipt> = open.chain(sent).chain(waiting).collect();
+        let writing = self.spool.as_mut().map(Spool::give_up).unwrap_or_default();
+        let receipts: Vec<Receipt> = open.chain(sent).chain(waiting).chain(writing).collect();
         account.drop_all(receipts, reason);
+    }
+
+    fn save(&mut self, account: &mut Account) {
+        self.save_all(account);
+    }
+
+    fn is_writing(&self) -> bool {
+        self.spool.as_ref().is_some_and(Spool::is_busy)
     }
 }

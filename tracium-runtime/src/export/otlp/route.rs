@@ -25,6 +25,8 @@ pub(super) struct Route {
 pub(super) struct Router {
     header: Option<HeaderName>,
     routing: Option<Routing>,
+    /// What is routed goes into requests of one tenant each, so that each can be routed anew.
+    apart: bool,
     /// The user's destinations by their numbers.
     known: HashMap<config::Destination, u32>,
     next: u32,
@@ -39,7 +41,12 @@ impl Router {
         });
         let header = header.transpose()?;
         let (routing, backoff) = (target.routing.clone(), target.connection.backoff);
-        Ok(Self { header, routing, known: HashMap::new(), next: COMMON + 1, backoff })
+        Ok(Self { header, routing, apart: false, known: HashMap::new(), next: COMMON + 1, backoff })
+    }
+
+    /// From now on tenants that are routed share no requests.
+    pub(super) fn keep_apart(&mut self) {
+        self.apart = true;
     }
 
     pub(super) fn header(&self) -> Option<&HeaderName> {
@@ -63,6 +70,7 @@ impl Router {
                 check(header, tenant)?;
                 Some(tenant.clone())
             }
+            (None, tenant) if self.apart => tenant.cloned(),
             _ => None,
         };
         let Some(routing) = &self.routing else { return Ok(Route { destination: COMMON, tenant: named }) };

@@ -130,7 +130,10 @@ impl Lane {
             return None;
         }
         let has_items = !self.spans.is_empty() || self.end.is_some();
-        let due = if !self.created {
+        let due = if !self.created && self.ended && !has_items {
+            // All of it went to disk, the create as well.
+            return None;
+        } else if !self.created {
             if self.end.is_some() || (urgent && has_items) { self.since } else { self.since + NAMING }
         } else if self.end.is_some() || self.spans.len() >= BATCH || (urgent && has_items) || !self.open.is_empty() {
             self.oldest

@@ -2,13 +2,25 @@
 //!
 //! A trace is a lane: its requests leave one after the other (create, spans, complete or fail), many lanes side by
 //! side. What cannot be delivered now waits in its lane; what can never be is counted.
+//!
+//! | file | what |
+//! |---|---|
+//! | `client`, `answer` | requests, and what an answer means |
+//! | `encode`, `text`, `summary` | the bodies |
+//! | `lane` | a trace on its way out |
+//! | `step` | what a lane sends next, and what an answer does to it |
+//! | `spooled` | lanes on their way to disk, and parcels back |
+//! | `parcel`, `parcels` | what a lane had when it went to disk, to be sent without it |
 
 mod answer;
 mod client;
 mod encode;
 mod lane;
+mod parcel;
+mod parcels;
 #[cfg(test)]
 mod regressions;
+mod spooled;
 mod step;
 mod summary;
 #[cfg(test)]
@@ -25,8 +37,11 @@ use tokio::task::JoinSet;
 use self::answer::{Call, Past, Verdict, judge};
 use self::client::{Client, Reply};
 use self::lane::{Lane, State};
+pub(crate) use self::parcel::is_unit;
+use self::parcels::Parcels;
 use super::http::Bodies;
 use super::http::{Gate, warn_of_loss};
+use super::spool::Spool;
 use super::{Account, Exporter, SpanItem, SpanRecord, TraceItem, Tracked};
 use crate::collect::ledger::DropReason;
 use crate::config::{Endpoint, InitError, Mask};
@@ -48,6 +63,13 @@ pub(crate) struct Rest {
     gate: Gate,
     /// Somebody waits for a flush: whatever can be sent is due at once.
     urgent: bool,
+    spool: Option<Spool>,
+    /// What came back from it.
+    parcels: Parcels,
+    /// The last request was of a parcel: lanes and parcels take turns.
+    last_parcel: bool,
+    /// When lanes may go to disk next, since files of a few spans are many files.
+    next_spill: Instant,
 }
 
 impl Rest {
@@ -61,6 +83,10 @@ impl Rest {
             flying: JoinSet::new(),
             gate: Gate::new(endpoint.connection.backoff),
             urgent: false,
+            spool: None,
+            parcels: Parcels::default(),
+            last_parcel: false,
+            next_spill: Instant::now(),
         })
     }
 
@@ -107,13 +133,7 @@ impl Rest {
         lane.state = State::Idle;
         let past = Past { strikes: lane.strikes, resent: lane.resent, extras };
         let verdict = judge(call, reply, past);
-        // An answer that says yes or no to what was sent comes from a backend that is there.
-        if !matches!(verdict, Verdict::Again { backend_down: true, .. }) {
-            self.gate.open();
-        }
-        if !matches!(verdict, Verdict::Delivered { .. }) {
-            account.note_error(&reply.describe(call));
-        }
+        note(&mut self.gate, &verdict, call, reply, account);
         match verdict {
             Verdict::Delivered { id } => {
                 step::delivered(lane, call, id, account);
@@ -161,6 +181,16 @@ impl Rest {
         if let Some(due) = self.lanes.remove(&key).and_then(|lane| lane.due) {
             self.due.remove(&(due, key));
         }
+    }
+}
+
+/// An answer that says yes or no to what was sent comes from a backend that is there.
+fn note(gate: &mut Gate, verdict: &Verdict, call: Call, reply: &Reply, account: &Account) {
+    if !matches!(verdict, Verdict::Again { backend_down: true, .. }) {
+        gate.open();
+    }
+    if !matches!(verdict, Verdict::Delivered { .. }) {
+        account.note_error(&reply.describe(call));
     }
 }
 
@@ -229,19 +259,36 @@ impl Exporter for Rest {
             keys.into_iter().for_each(|key| self.schedule(key));
         }
         self.urgent = all;
-        while self.flying.len() < self.gate.width(now, IN_FLIGHT) {
-            match self.due.pop_first() {
-                Some((at, key)) if at <= now => self.send(key, account),
-                Some(later) => {
-                    self.due.insert(later);
-                    break;
-                }
-                None => break,
+        self.use_spool(now, account);
+        while self.flying.len() + self.parcels.flying() < self.gate.width(now, IN_FLIGHT) {
+            let lane = self.due.first().is_some_and(|(at, _)| *at <= now);
+            let parcel = self.parcels.next_due().is_some_and(|at| at <= now);
+            self.last_parcel = match (lane, parcel) {
+                (true, true) => !self.last_parcel,
+                (false, false) => break,
+                (_, parcel) => parcel,
+            };
+            if self.last_parcel {
+                self.parcels.send_next(&self.client, account);
+            } else if let Some((_, key)) = self.due.pop_first() {
+                self.send(key, account);
             }
         }
     }
 
     fn poll_progress(&mut self, cx: &mut Context<'_>, account: &mut Account) -> Poll<()> {
+        if let Some(spool) = &mut self.spool
+            && let Poll::Ready(read) = spool.poll(cx, account)
+        {
+            self.unspool(read, account);
+            return Poll::Ready(());
+        }
+        if let Poll::Ready(answer) = self.parcels.poll_answer(cx) {
+            if let Some((id, call, extras, reply)) = answer {
+                self.parcel_answered(id, call, extras, &reply, account);
+            }
+            return Poll::Ready(());
+        }
         match self.flying.poll_join_next(cx) {
             Poll::Ready(Some(Ok((key, call, extras, reply)))) => {
                 self.answered(key, call, extras, &reply, account);
@@ -254,16 +301,20 @@ impl Exporter for Rest {
     }
 
     fn next_due(&self) -> Option<Instant> {
-        let (first, _) = *self.due.first()?;
-        let due = self.gate.not_before(first);
+        let lane = self.due.first().map(|(at, _)| *at);
+        let due = self.gate.not_before(lane.into_iter().chain(self.parcels.next_due()).min()?);
         // Where no more may fly, an answer comes before the next can.
-        (self.flying.len() < self.gate.width(due.max(Instant::now()), IN_FLIGHT)).then_some(due)
+        (self.flying.len() + self.parcels.flying() < self.gate.width(due.max(Instant::now()), IN_FLIGHT)).then_some(due)
     }
 
     fn finish(&mut self, _: &mut Account) {}
 
     fn drop_all(&mut self, reason: DropReason, account: &mut Account) {
         self.flying.abort_all();
+        // What is in the spool stays there.
+        let parcels = std::mem::take(&mut self.parcels).into_receipts();
+        account.drop_all(parcels, reason);
+        account.drop_all(self.spool.as_mut().map(Spool::give_up).unwrap_or_default(), reason);
         for lane in self.lanes.values_mut() {
             lane.gone = Some(reason);
             lane.state = State::Idle;
@@ -271,5 +322,13 @@ impl Exporter for Rest {
         }
         self.lanes.clear();
         self.due.clear();
+    }
+
+    fn save(&mut self, account: &mut Account) {
+        self.save_all(account);
+    }
+
+    fn is_writing(&self) -> bool {
+        self.spool.as_ref().is_some_and(Spool::is_busy)
     }
 }

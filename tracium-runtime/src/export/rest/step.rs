@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::super::account::Receipt;
 use super::super::http::Bodies;
 use super::super::{Account, SpanRecord};
 use super::answer::Call;
@@ -60,7 +61,8 @@ pub(super) fn next(lane: &mut Lane, encoder: &Encoder, bodies: &Bodies) -> Optio
     Some(Request { call: Call::End, path: path(lane, call), tenant: lane.trace.tenant(), body: bodies.lend(body) })
 }
 
-fn create(lane: &mut Lane, encoder: &Encoder, bodies: &Bodies) -> Option<Request> {
+/// The call that opens the trace; `None` where it was refused as it opened.
+pub(super) fn create(lane: &mut Lane, encoder: &Encoder, bodies: &Bodies) -> Option<Request> {
     let tenant = {
         let mut state = lane.trace.state();
         if lane.trace.is_discarded() {
@@ -92,8 +94,7 @@ pub(super) fn delivered(lane: &mut Lane, call: Call, id: Option<String>, account
             }
         }
         Call::Spans => {
-            account.acknowledge_all(lane.spans.drain(..lane.sent).map(|span| span.receipt()));
-            sent(lane);
+            account.acknowledge_all(take_sent(lane));
             // After a 413, back up step by step.
             lane.batch = (lane.batch * 2).min(BATCH);
         }
@@ -115,10 +116,7 @@ pub(super) fn refused(lane: &mut Lane, call: Call, reason: DropReason, account: 
     lane.not_before = None;
     match call {
         Call::Create => lane.gone = Some(reason),
-        Call::Spans => {
-            account.drop_all(lane.spans.drain(..lane.sent).map(|span| span.receipt()), reason);
-            sent(lane);
-        }
+        Call::Spans => account.drop_all(take_sent(lane), reason),
         Call::Announce => {}
         Call::End => {
             lane.ended = true;
@@ -129,11 +127,13 @@ pub(super) fn refused(lane: &mut Lane, call: Call, reason: DropReason, account: 
     }
 }
 
-/// The request's spans have left the lane.
-fn sent(lane: &mut Lane) {
+/// The request's spans leave the lane.
+pub(super) fn take_sent(lane: &mut Lane) -> Vec<Receipt> {
+    let receipts = lane.spans.drain(..lane.sent).map(|span| span.receipt()).collect();
     lane.root_sent |= std::mem::take(&mut lane.root_flies);
     lane.sent = 0;
     lane.oldest = Instant::now();
+    receipts
 }
 
 /// The same again, not before `at`.

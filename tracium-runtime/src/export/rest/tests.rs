@@ -9,7 +9,7 @@ use super::Rest;
 use crate::collect::ledger::DropReason;
 use crate::collect::policy::Policy;
 use crate::collect::{Budget, Collector, Sink, install_thread, uninstall_thread};
-use crate::config::{Backoff, Connection, Endpoint};
+use crate::config::{Backoff, Connection, Endpoint, SpoolSettings};
 use crate::export::Handle;
 use crate::stats::Stats;
 use crate::trace::{start_span, start_trace};
@@ -25,6 +25,10 @@ impl Export {
     }
 
     pub(super) fn with_budget(url: &str, budget: Budget) -> Self {
+        Self::with_spool(url, budget, None)
+    }
+
+    pub(super) fn with_spool(url: &str, budget: Budget, spool: Option<&SpoolSettings>) -> Self {
         let endpoint = Endpoint {
             base_url: url.to_owned(),
             api_key: "trc_secret".to_owned(),
@@ -38,7 +42,7 @@ impl Export {
         };
         let collector = Collector::new(budget, Policy { content: true, ..Policy::default() });
         install_thread(Sink::Collector(collector));
-        let rest = Rest::new(&endpoint, None).unwrap();
+        let rest = Rest::new(&endpoint, None).unwrap().with_spool(&endpoint, spool).unwrap();
         Self { handle: Handle::spawn(collector, Box::new(rest)) }
     }
 

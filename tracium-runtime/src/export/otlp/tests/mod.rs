@@ -4,6 +4,7 @@
 #[path = "../../../../../tests/support/otlp.rs"]
 mod otlp;
 mod sampling;
+mod spooled;
 mod tenants;
 
 use std::net::TcpListener;
@@ -20,7 +21,7 @@ use crate::collect::ledger::DropReason;
 use crate::collect::policy::Policy;
 use crate::collect::sampler::Sampler;
 use crate::collect::{Budget, Collector, Sink, install_thread, uninstall_thread};
-use crate::config::{Backoff, Connection, OtlpTarget};
+use crate::config::{Backoff, Connection, OtlpTarget, SpoolSettings};
 use crate::export::server::{self, Response, Server};
 use crate::export::{Exporter, Handle};
 use crate::stats::Stats;
@@ -42,6 +43,16 @@ impl Export {
 
     fn with(url: &str, change: impl FnOnce(&mut OtlpTarget)) -> Self {
         Self::of(url, change, Budget::new(1 << 20, 128 << 20), None, Vec::new())
+    }
+
+    /// With a spool.
+    fn spooling(url: &str, budget: Budget, spool: &SpoolSettings, change: impl FnOnce(&mut OtlpTarget)) -> Self {
+        let mut target = Self::target(url);
+        change(&mut target);
+        let collector = Collector::new(budget, Policy { content: true, ..Policy::default() });
+        install_thread(Sink::Collector(collector));
+        let otlp = Otlp::new(&target, None).unwrap().with_spool(&target, Some(spool)).unwrap();
+        Self { handle: Handle::spawn_all(collector, vec![("otlp", Box::new(otlp))]) }
     }
 
     fn of(
@@ -96,7 +107,11 @@ impl Export {
             "{stats:?}"
         );
         for exporter in &stats.exporters {
-            assert_eq!(stats.emitted, exporter.acknowledged + exporter.dropped + exporter.queued, "{exporter:?}");
+            assert_eq!(
+                stats.emitted + exporter.recovered,
+                exporter.acknowledged + exporter.dropped + exporter.queued + exporter.spooled,
+                "{exporter:?}"
+            );
         }
         stats
     }

@@ -1,0 +1,540 @@
+//! Files in directories: what the spool's thread does to the disk.
+
+use std::collections::HashSet;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::claim::{Claim, make_directory, open, sync_directory};
+use super::file::{self, Fault, HEAD, Piece, Protocol};
+use crate::config::InitError;
+use crate::id::next_random;
+
+/// Damaged files that are kept to be looked at.
+const MOST_DAMAGED: usize = 16;
+/// A file that is complete.
+const WHOLE: &str = "spool";
+/// The same, of which something may have been sent already.
+const TRIED: &str = "tried";
+
+/// Where files go, and whose they are.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    root: PathBuf,
+    max_bytes: u64,
+    protocol: Protocol,
+    /// What the names of our directories begin with: the protocol, and a few bits of a hash of the key. Whoever has
+    /// another key leaves them alone, since what lies in them is for another workspace.
+    prefix: String,
+}
+
+impl Place {
+    /// Makes sure that files can be written to `root`, and that locks hold there.
+    pub(super) fn prepare(root: &Path, max_bytes: u64, protocol: Protocol, key: &str) -> Result<Self, InitError> {
+        // 32 bits: enough to tell keys apart, and too few to say anything of one.
+        let hash = crate::TraceId::hashed(key).to_bytes();
+        let prefix = format!("{}-{:02x}{:02x}{:02x}{:02x}-", protocol.name(), hash[0], hash[1], hash[2], hash[3]);
+        let place = Self { root: root.to_owned(), max_bytes, protocol, prefix };
+        let tried = make_directory(root, true).and_then(|()| {
+            let claim = Claim::make(root, &place.new_name(0))?;
+            claim.remove_if_empty();
+            Ok(())
+        });
+        tried.map_err(|error| InitError::Spool { path: root.display().to_string(), reason: error.to_string() })?;
+        Ok(place)
+    }
+
+    /// What the names of one accounting's directories begin with: its number is `whose` in this process. After a fork the
+    /// child's begin with something else.
+    fn own_prefix(&self, whose: usize) -> String {
+        static RANDOM: OnceLock<u64> = OnceLock::new();
+        let process = std::process::id();
+        format!("{}{process:x}-{:x}-{whose:x}-", self.prefix, RANDOM.get_or_init(next_random))
+    }
+
+    fn new_name(&self, whose: usize) -> String {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        format!("{}{}", self.own_prefix(whose), NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// A file that is there, whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Filed {
+    pub(super) path: PathBuf,
+    /// Older ones have less.
+    pub(super) order: u64,
+    pub(super) bytes: u64,
+    /// Spans and outcomes.
+    pub(super) count: u64,
+    /// It is in somebody else's accounting: another process wrote it.
+    pub(super) foreign: bool,
+}
+
+/// What a file holds.
+#[derive(Debug)]
+pub(super) struct Content {
+    /// Where it lies from now on.
+    pub(super) path: PathBuf,
+    pub(super) units: Vec<(u32, Vec<u8>)>,
+    /// Something of it may have been sent before.
+    pub(super) tried: bool,
+}
+
+/// Why nothing was written.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    Full,
+    Failed(io::Error),
+}
+
+/// Why nothing was read.
+#[derive(Debug)]
+pub(super) enum Unread {
+    /// It never can be.
+    Lost(String),
+    /// It may be later.
+    Failed(io::Error),
+}
+
+#[derive(Debug)]
+pub(super) struct Store {
+    place: Place,
+    /// The number of the accounting that what is written is in.
+    whose: usize,
+    /// Where new files go; made with the first of them.
+    own: Option<Claim>,
+    adopted: Vec<Claim>,
+    /// In those, in bytes.
+    ours: u64,
+    /// Beside those, when it was last looked.
+    others: u64,
+    last: u64,
+    /// Directories with files that only a later version can read.
+    left_alone: HashSet<PathBuf>,
+    /// What people should hear of.
+    pub(super) notes: Vec<String>,
+}
+
+impl Store {
+    pub(super) fn new(place: Place, whose: usize) -> Self {
+        Self {
+            place,
+            whose,
+            own: None,
+            adopted: Vec::new(),
+            ours: 0,
+            others: 0,
+            last: 0,
+            left_alone: HashSet::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// Writes a file: it is there whole, and stays, or it is not there.
+    pub(super) fn put<'a>(&mut self, units: impl Iterator<Item = Piece<'a>>) -> Result<Filed, Refusal> {
+        let written = self.now();
+        let bytes = file::write(self.place.protocol, written, units);
+        let length = bytes.len() as u64;
+        if self.ours + self.others + length > self.place.max_bytes {
+            return Err(Refusal::Full);
+        }
+        let path = self.write(written, &bytes).or_else(|error| {
+            // Somebody has removed our directory: once more, in a new one.
+            if error.kind() != io::ErrorKind::NotFound {
+                return Err(error);
+            }
+            self.own = None;
+            self.write(written, &bytes)
+        });
+        let path = path.map_err(Refusal::Failed)?;
+        self.ours += length;
+        let count = file::head(&bytes).map_or(0, |head| head.count);
+        Ok(Filed { path, order: written, bytes: length, count, foreign: false })
+    }
+
+    fn write(&mut self, order: u64, bytes: &[u8]) -> io::Result<PathBuf> {
+        let own = match self.own.take() {
+            Some(own) => own,
+            None => Claim::make(&self.place.root, &self.place.new_name(self.whose))?,
+        };
+        let directory = self.own.insert(own).path();
+        let path = directory.join(format!("{order:016x}.{WHOLE}"));
+        let unfinished = path.with_extension("tmp");
+        let written = open(OpenOptions::new().write(true).create_new(true), &unfinished).and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            fs::rename(&unfinished, &path)?;
+            sync_directory(directory)
+        });
+        if written.is_err() {
+            let _ = fs::remove_file(&unfinished).or_else(|_| fs::remove_file(&path));
+        }
+        written.map(|()| path)
+    }
+
+    /// Microseconds since the Unix epoch, and more each time.
+    fn now(&mut self) -> u64 {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64);
+        self.last = now.max(self.last + 1);
+        self.last
+    }
+
+    /// Whether a file of the usual size fits.
+    pub(super) fn has_room(&self) -> bool {
+        self.ours + self.others + super::FILE as u64 <= self.place.max_bytes
+    }
+
+    /// Reads a file that is about to be sent.
+    pub(super) fn load(&mut self, path: &Path) -> Result<Content, Unread> {
+        let tried = path.extension().is_some_and(|extension| extension == TRIED);
+        let at = path.with_extension(TRIED);
+        let bytes = if tried { Ok(()) } else { rename(path, &at) }.and_then(|()| fs::read(&at));
+        let bytes = match bytes {
+            Ok(bytes) => bytes,
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                return Err(Unread::Lost(format!("{} is gone", path.display())));
+            }
+            Err(error) => return Err(Unread::Failed(error)),
+        };
+        match file::read(&bytes) {
+            Ok((head, units)) if head.protocol == self.place.protocol => {
+                let units = units.into_iter().map(|(count, unit)| (count, unit.to_owned())).collect();
+                Ok(Content { path: at, units, tried })
+            }
+            Ok(_) => Err(Unread::Lost(self.set_aside(&at, "another exporter wrote it"))),
+            Err(Fault::Damaged(why)) => Err(Unread::Lost(self.set_aside(&at, why))),
+            Err(Fault::Newer(version)) => Err(Unread::Lost(left_alone(&at, version))),
+        }
+    }
+
+    /// Removes a file that is done with.
+    pub(super) fn remove(&mut self, path: &Path, bytes: u64) {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                self.notes.push(format!("{} cannot be removed, and will be sent again: {error}", path.display()));
+            }
+            _ => self.ours = self.ours.saturating_sub(bytes),
+        }
+        if let Some(at) = self.adopted.iter().position(|claim| path.starts_with(claim.path()))
+            && self.adopted[at].remove_if_empty()
+        {
+            self.adopted.swap_remove(at);
+        }
+    }
+
+    /// Finds what processes that are gone have left, and how much lies here in all.
+    pub(super) fn look(&mut self) -> Vec<Filed> {
+        let mut found = Vec::new();
+        let mut others = 0;
+        let Ok(entries) = fs::read_dir(&self.place.root) else { return found };
+        for entry in entries.flatten() {
+            let path = entry.path();
+            if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                others += entry.metadata().map_or(0, |metadata| metadata.len());
+                continue;
+            }
+            if self.own.iter().chain(&self.adopted).any(|claim| claim.path() == path) {
+                continue;
+            }
+            let ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(&self.place.prefix));
+            if ours && !self.left_alone.contains(&path) {
+                match Claim::adopt(&path) {
+                    Ok(Some(claim)) => self.take_over(claim, &mut found),
+                    Ok(None) => {}
+                    Err(error) => self.notes.push(format!("{} cannot be looked into: {error}", path.display())),
+                }
+            }
+            if !self.adopted.iter().any(|claim| claim.path() == path) {
+                others += files(&path).map(|(_, bytes)| bytes).sum::<u64>();
+            }
+        }
+        self.others = others;
+        found
+    }
+
+    /// Takes the files of a directory whose owner is gone.
+    fn take_over(&mut self, claim: Claim, found: &mut Vec<Filed>) {
+        let before = found.len();
+        let name = claim.path().file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let foreign = !name.starts_with(&self.place.own_prefix(self.whose));
+        let mut newer = false;
+        for (path, bytes) in files(claim.path()) {
+            let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+            if extension == "tmp" {
+                // It was never finished.
+                let _ = fs::remove_file(&path);
+            }
+            if !matches!(extension, WHOLE | TRIED) {
+                continue;
+            }
+            match head_of(&path).as_deref().map(file::head) {
+                Ok(Ok(head)) => {
+                    found.push(Filed { path, order: head.written, bytes, count: head.count, foreign });
+                    self.ours += bytes;
+                }
+                Ok(Err(Fault::Newer(version))) => {
+                    newer = true;
+                    self.notes.push(left_alone(&path, version));
+                }
+                Ok(Err(Fault::Damaged(why))) => {
+                    self.ours += bytes;
+                    let note = self.set_aside(&path, why);
+                    self.notes.push(note);
+                }
+                Err(error) => self.notes.push(format!("{} cannot be read: {error}", path.display())),
+            }
+        }
+        if found.len() > before {
+            self.adopted.push(claim);
+        } else if newer {
+            self.left_alone.insert(claim.path().to_owned());
+        } else {
+            claim.remove_if_empty();
+        }
+    }
+
+    /// Puts a damaged file where nobody sends it, and people can look at it; what is to be said of it.
+    fn set_aside(&mut self, path: &Path, why: &str) -> String {
+        let name = |path: Option<&Path>| {
+            path.and_then(Path::file_stem).map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+        };
+        let aside = format!("{}-{}.corrupt", name(path.parent()), name(Some(path)));
+        let aside = self.place.root.join(aside);
+        let bytes = fs::metadata(path).map_or(0, |metadata| metadata.len());
+        let text = match fs::rename(path, &aside) {
+            Ok(()) => format!("a file of the spool is damaged ({why}) and was set aside as {}", aside.display()),
+            Err(error) => format!("{} is damaged ({why}) and cannot be set aside: {error}", path.display()),
+        };
+        self.ours = self.ours.saturating_sub(bytes);
+        self.others += bytes;
+        let mut damaged: Vec<_> = files(&self.place.root)
+            .filter(|(path, _)| path.extension().is_some_and(|extension| extension == "corrupt"))
+            .filter_map(|(path, bytes)| Some((fs::metadata(&path).ok()?.modified().ok()?, path, bytes)))
+            .collect();
+        damaged.sort();
+        for (_, path, bytes) in damaged.iter().take(damaged.len().saturating_sub(MOST_DAMAGED)) {
+            if fs::remove_file(path).is_ok() {
+                self.others = self.others.saturating_sub(*bytes);
+            }
+        }
+        text
+    }
+
+    /// Nothing more will be asked: leaves no trace where nothing is left.
+    pub(super) fn close(self) {
+        for claim in self.own.iter().chain(&self.adopted) {
+            claim.remove_if_empty();
+        }
+    }
+}
+
+fn left_alone(path: &Path, version: u16) -> String {
+    format!("{} is of version {version} of the spool, which this one does not know; it is left alone", path.display())
+}
+
+/// A new name that lasts.
+fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)?;
+    to.parent().map_or(Ok(()), sync_directory)
+}
+
+/// The files in a directory, and how long they are.
+fn files(directory: &Path) -> impl Iterator<Item = (PathBuf, u64)> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.filter_map(|entry| {
+        let metadata = entry.metadata().ok()?;
+        metadata.is_file().then(|| (entry.path(), metadata.len()))
+    })
+}
+
+fn head_of(path: &Path) -> io::Result<Vec<u8>> {
+    let mut head = Vec::with_capacity(HEAD);
+    File::open(path)?.take(HEAD as u64).read_to_end(&mut head)?;
+    Ok(head)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::Scratch;
+    use super::*;
+
+    fn place(scratch: &Scratch, max_bytes: u64) -> Place {
+        Place::prepare(scratch.path(), max_bytes, Protocol::Otlp, "key").unwrap()
+    }
+
+    fn store(scratch: &Scratch) -> Store {
+        Store::new(place(scratch, 1 << 20), 1)
+    }
+
+    fn put(store: &mut Store, text: &str) -> Filed {
+        store.put([(1, text.as_bytes())].into_iter()).unwrap()
+    }
+
+    fn text(content: Content) -> String {
+        String::from_utf8(content.units.into_iter().next().unwrap().1).unwrap()
+    }
+
+    /// As if the process that had it were gone: its locks are let go of, its files stay.
+    fn end(store: Store) {
+        drop(store);
+    }
+
+    fn names(scratch: &Scratch) -> Vec<String> {
+        let entries = fs::read_dir(scratch.path()).unwrap().flatten();
+        entries.map(|entry| entry.file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn what_a_process_left_is_found_by_the_next_one_oldest_first_and_by_nobody_while_it_lives() {
+        let scratch = Scratch::new();
+        let mut first = store(&scratch);
+        let filed: Vec<_> = ["a", "b", "c"].iter().map(|text| put(&mut first, text)).collect();
+        assert!(filed.is_sorted_by_key(|filed| filed.order));
+        let (mut second, mut third) = (store(&scratch), store(&scratch));
+        assert_eq!(second.look(), []);
+        end(first);
+        let mut found = second.look();
+        found.sort_by_key(|filed| filed.order);
+        assert_eq!(third.look(), [], "each file has one who sends it");
+        let texts: Vec<_> = found.iter().map(|filed| text(second.load(&filed.path).unwrap())).collect();
+        assert_eq!(texts, ["a", "b", "c"]);
+        for filed in &found {
+            second.remove(&filed.path.with_extension(TRIED), filed.bytes);
+        }
+        assert_eq!(names(&scratch), [""; 0], "the orphan's directory goes with its last file");
+        assert_eq!((second.ours, second.look().len()), (0, 0));
+    }
+
+    #[test]
+    fn a_file_that_may_have_been_sent_says_so_to_whoever_finds_it() {
+        let scratch = Scratch::new();
+        let mut first = store(&scratch);
+        let filed = put(&mut first, "a");
+        assert!(!first.load(&filed.path).unwrap().tried);
+        end(first);
+        let mut second = store(&scratch);
+        let found = second.look();
+        assert!(second.load(&found[0].path).unwrap().tried);
+    }
+
+    #[test]
+    fn what_was_spooled_under_another_key_or_by_another_exporter_is_left_alone() {
+        let scratch = Scratch::new();
+        let mut first = store(&scratch);
+        put(&mut first, "a");
+        end(first);
+        for (protocol, key) in [(Protocol::Otlp, "other"), (Protocol::Rest, "key")] {
+            let place = Place::prepare(scratch.path(), 1 << 20, protocol, key).unwrap();
+            assert_eq!(Store::new(place, 1).look(), []);
+        }
+        assert_eq!(store(&scratch).look().len(), 1);
+    }
+
+    #[test]
+    fn more_than_the_bound_is_refused_and_taken_again_once_there_is_room() {
+        let scratch = Scratch::new();
+        let mut store = Store::new(place(&scratch, 200), 1);
+        let first = put(&mut store, &"x".repeat(60));
+        assert!(matches!(store.put([(1, &[b'x'; 60][..])].into_iter()), Err(Refusal::Full)));
+        store.remove(&first.path, first.bytes);
+        put(&mut store, &"x".repeat(60));
+    }
+
+    #[test]
+    fn the_bound_counts_what_others_have_there_as_well() {
+        let scratch = Scratch::new();
+        let mut first = store(&scratch);
+        put(&mut first, &"x".repeat(200));
+        let mut second = Store::new(place(&scratch, 300), 1);
+        second.look();
+        assert!(matches!(second.put([(1, &[b'x'; 60][..])].into_iter()), Err(Refusal::Full)));
+    }
+
+    #[test]
+    fn a_file_that_was_never_finished_is_not_there() {
+        let scratch = Scratch::new();
+        let mut first = store(&scratch);
+        let filed = put(&mut first, "a");
+        let whole = fs::read(&filed.path).unwrap();
+        fs::write(filed.path.with_file_name("1.tmp"), &whole[..20]).unwrap();
+        end(first);
+        let mut second = store(&scratch);
+        assert_eq!(second.look().len(), 1);
+        assert_eq!(second.notes, [""; 0], "nothing to hear of");
+    }
+
+    #[test]
+    fn a_damaged_file_is_set_aside_and_the_rest_is_found() {
+        let scratch = Scratch::new();
+        let mut first = store(&scratch);
+        let filed: Vec<_> = ["a", "b", "c"].iter().map(|text| put(&mut first, text)).collect();
+        let mut bytes = fs::read(&filed[1].path).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        fs::write(&filed[1].path, &bytes).unwrap();
+        fs::write(&filed[2].path, b"").unwrap();
+        end(first);
+        let mut second = store(&scratch);
+        let mut found = second.look();
+        found.sort_by_key(|filed| filed.order);
+        assert_eq!(found.len(), 2, "an empty one is seen by its head, the other by its whole");
+        assert_eq!(text(second.load(&found[0].path).unwrap()), "a");
+        assert!(matches!(second.load(&found[1].path), Err(Unread::Lost(why)) if why.contains("set aside")));
+        assert_eq!(names(&scratch).iter().filter(|name| name.ends_with(".corrupt")).count(), 2);
+    }
+
+    #[test]
+    fn damaged_files_are_kept_up_to_a_bound() {
+        let scratch = Scratch::new();
+        for _ in 0..MOST_DAMAGED + 5 {
+            let mut first = store(&scratch);
+            let filed = put(&mut first, "a");
+            fs::write(&filed.path, b"nonsense").unwrap();
+            end(first);
+            assert_eq!(store(&scratch).look(), []);
+        }
+        assert_eq!(names(&scratch).iter().filter(|name| name.ends_with(".corrupt")).count(), MOST_DAMAGED);
+    }
+
+    #[test]
+    fn a_file_of_a_later_version_is_left_alone_and_said_once() {
+        let scratch = Scratch::new();
+        let mut first = store(&scratch);
+        let (old, new) = (put(&mut first, "old"), put(&mut first, "new"));
+        fs::write(&new.path, file::of_a_later_version(&fs::read(&new.path).unwrap())).unwrap();
+        end(first);
+        let mut second = store(&scratch);
+        let found = second.look();
+        assert_eq!((found.len(), second.notes.len()), (1, 1), "{:?}", second.notes);
+        let content = second.load(&old.path).unwrap();
+        second.remove(&content.path, old.bytes);
+        assert!(new.path.exists());
+        second.close();
+        let mut third = store(&scratch);
+        assert_eq!((third.look().len(), third.look().len(), third.notes.len()), (0, 0, 1), "{:?}", third.notes);
+        assert!(new.path.exists());
+    }
+
+    #[test]
+    fn a_directory_that_is_removed_meanwhile_is_made_again() {
+        let scratch = Scratch::new();
+        let mut store = store(&scratch);
+        let filed = put(&mut store, "a");
+        fs::remove_dir_all(filed.path.parent().unwrap()).unwrap();
+        assert!(matches!(store.load(&filed.path), Err(Unread::Lost(_))));
+        let filed = put(&mut store, "b");
+        assert_eq!(text(store.load(&filed.path).unwrap()), "b");
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_is_an_error_with_its_path() {
+        let scratch = Scratch::new();
+        let file = scratch.path().join("file");
+        fs::write(&file, "").unwrap();
+        let error = Place::prepare(&file.join("spool"), 1, Protocol::Rest, "key").unwrap_err().to_string();
+        assert!(error.contains(file.to_str().unwrap()), "{error}");
+    }
+}
