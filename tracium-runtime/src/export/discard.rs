@@ -20,8 +20,8 @@ impl Exporter for Discard {
         spans.clear();
     }
 
-    fn trace_ended(&mut self, trace: &Arc<Tracked>, end: TraceItem, account: &mut Account) {
-        account.acknowledge(end.receipt(trace));
+    fn trace_ended(&mut self, _: &Arc<Tracked>, end: TraceItem, account: &mut Account) {
+        account.acknowledge(end.receipt());
     }
 
     fn trace_discarded(&mut self, _: &Arc<Tracked>, _: &mut Account) {}

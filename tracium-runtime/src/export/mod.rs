@@ -14,6 +14,8 @@ mod item;
 mod mask;
 #[cfg(feature = "otlp")]
 mod otlp;
+#[cfg(all(test, feature = "otlp", feature = "rest"))]
+mod overload;
 mod pipeline;
 #[cfg(feature = "rest")]
 mod rest;
@@ -44,6 +46,7 @@ pub(crate) use self::usage::Totals;
 pub use self::usage::{TenantUsage, Usage};
 pub(crate) use self::view::View;
 use crate::collect::ledger::DropReason;
+use crate::collect::shares::Excess;
 use crate::config::{InitError, Mask, Target};
 
 /// A way out. All calls come from the export thread; none may block.
@@ -63,6 +66,8 @@ pub(crate) trait Exporter: Send {
     fn trace_gone(&mut self, trace: &Arc<Tracked>, account: &mut Account);
     /// Sends what is due; with `all`, everything.
     fn dispatch(&mut self, now: Instant, all: bool, account: &mut Account);
+    /// Lets go of what is in excess, where it holds any and it is not under way, and counts it as lost.
+    fn evict(&mut self, _excess: &mut Excess, _account: &mut Account) {}
     /// Takes an answer to something that was sent; pending where none has come.
     fn poll_progress(&mut self, cx: &mut Context<'_>, account: &mut Account) -> Poll<()>;
     /// When `dispatch` should be called next, if not before.

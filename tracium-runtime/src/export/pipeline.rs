@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Sleep;
 
+use self::notices::Notices;
 use super::account::Receipt;
 use super::view::View;
 use super::{Account, Exporter, SpanItem, SpanRecord, Totals, TraceItem, Tracked};
@@ -18,14 +19,16 @@ use crate::collect::Collector;
 use crate::collect::ledger::DropReason;
 use crate::collect::reader::{self, Ends, Reader};
 use crate::collect::segment::{End, RawSpan};
+use crate::collect::shares::HolderId;
 use crate::id::IdMap;
-use crate::notice::Minute;
 use crate::stats::FlushReport;
 use crate::trace::{SpanMeta, Status, TraceCore};
 use crate::{SpanId, clock::Timestamp};
 
 /// How often every thread's buffer is taken.
 const SWEEP: Duration = Duration::from_millis(100);
+/// The same where a thread called, since they are almost full.
+const CALLED: Duration = Duration::from_millis(10);
 /// A span open for longer than this is told to the exporter.
 const LONG: Duration = Duration::from_secs(2);
 
@@ -99,6 +102,12 @@ pub(crate) struct Pipeline {
     /// Spans of one trace on their way to the exporter.
     batch: Vec<SpanItem>,
     of_batch: Option<Arc<Tracked>>,
+    /// Whose the trace of the batch is.
+    holder: HolderId,
+    /// Traces were told to do without the buffers, and not yet otherwise.
+    held_back: bool,
+    /// The buffers are almost full: not to wait for the next sweep.
+    called: bool,
     sweep: u32,
     last_sweep: Instant,
     /// The traces that spans may still come of.
@@ -109,8 +118,7 @@ pub(crate) struct Pipeline {
     /// Open spans in the order they came, to find those that are long.
     young: VecDeque<(Timestamp, SpanId)>,
     waiters: Vec<Waiter>,
-    /// Spans lost to full buffers when that was last said.
-    warned_of: u64,
+    notices: Notices,
 }
 
 impl Pipeline {
@@ -125,6 +133,9 @@ impl Pipeline {
             starts: Vec::new(),
             batch: Vec::new(),
             of_batch: None,
+            holder: HolderId::NOBODY,
+            held_back: false,
+            called: false,
             sweep: 0,
             last_sweep: Instant::now(),
             live: IdMap::default(),
@@ -132,7 +143,7 @@ impl Pipeline {
             open: IdMap::default(),
             young: VecDeque::new(),
             waiters: Vec::new(),
-            warned_of: 0,
+            notices: Notices::default(),
         }
     }
 
@@ -146,7 +157,7 @@ impl Pipeline {
                 // Nobody is left who could ask for anything.
                 Wake::Command(None) => self.obey_shutdown_now(),
             }
-            if self.last_sweep.elapsed() >= SWEEP {
+            if self.last_sweep.elapsed() >= self.pause() {
                 self.sweep();
             }
             self.exporter.dispatch(Instant::now(), !self.waiters.is_empty(), &mut self.account);
@@ -170,13 +181,22 @@ impl Pipeline {
         if alarm.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Wake::Alarm);
         }
+        if self.collector.shares.poll_pressed(cx).is_ready() {
+            self.called = true;
+            return Poll::Ready(Wake::Alarm);
+        }
         self.exporter.poll_progress(cx, &mut self.account).map(|()| Wake::Progress)
     }
 
     fn next_alarm(&self) -> Instant {
         let deadlines = self.waiters.iter().map(|waiter| waiter.deadline);
         let due = self.exporter.next_due();
-        deadlines.chain(due).fold(self.last_sweep + SWEEP, Instant::min)
+        deadlines.chain(due).fold(self.last_sweep + self.pause(), Instant::min)
+    }
+
+    /// How long after a sweep the next one is due.
+    fn pause(&self) -> Duration {
+        if self.called { CALLED } else { SWEEP }
     }
 
     fn obey(&mut self, command: Command) {
@@ -205,6 +225,7 @@ impl Pipeline {
     fn sweep(&mut self) {
         self.sweep += 1;
         self.last_sweep = Instant::now();
+        self.called = false;
         let gone = self.take_abandoned();
         let (mut reader, mut ends) = (std::mem::take(&mut self.reader), std::mem::take(&mut self.ends));
         reader.ends(self.collector, &mut ends);
@@ -230,7 +251,8 @@ impl Pipeline {
         }
         self.collector.cores.give(&mut free);
         self.tell_of_long_spans();
-        self.warn_of_full_buffers();
+        self.share_out();
+        self.notices.look(self.collector);
     }
 
     fn take_starts(&mut self) {
@@ -238,15 +260,6 @@ impl Pipeline {
         reader::starts(self.collector, &mut starts);
         starts.drain(..).for_each(|trace| self.started(trace));
         self.starts = starts;
-    }
-
-    fn warn_of_full_buffers(&mut self) {
-        static TURN: Minute = Minute::new();
-        let lost = self.collector.ledger.dropped(DropReason::QueueFull);
-        if lost > self.warned_of && TURN.is_due() {
-            self.warned_of = lost;
-            tracing::warn!(target: "tracium", lost, "the buffers are full: spans are lost until the backend takes more");
-        }
     }
 
     /// Ended traces that nobody else holds any more: whatever was added to them is there for this sweep to find.
@@ -301,16 +314,19 @@ impl Pipeline {
         if self.of_batch.as_ref().is_none_or(|trace| trace.key != span.trace) {
             self.hand_over();
             self.of_batch = self.live(span.trace);
+            if let Some(trace) = &self.of_batch {
+                self.holder = self.collector.shares.holder(trace.tenant().as_ref(), self.last_sweep);
+            }
         }
         let (Some(trace), Some(record)) = (&self.of_batch, record(span, Some(end))) else {
             // Its trace is not known, which the order of a sweep rules out; were it so, it is counted.
-            self.account.accept(self.sweep, 1);
-            self.account.drop_unseen([Receipt::of(self.sweep)], DropReason::ExportThread);
+            self.lose_unknown();
             return;
         };
         let details = trace.take_span(span.span);
         let counts = details.is_some() || record.meta.kind == "llm";
-        self.batch.push(SpanItem { record, details, sweep: self.sweep });
+        let holder = self.holder_of(record.tenant, details.as_deref());
+        self.batch.push(SpanItem { record, details, sweep: self.sweep, holder });
         if counts && let (Some(trace), Some(item)) = (&self.of_batch, self.batch.last()) {
             self.count(View::new(trace, &item.record, item.details.as_deref()));
         }
@@ -321,7 +337,7 @@ impl Pipeline {
         if let Some(trace) = &self.of_batch
             && !self.batch.is_empty()
         {
-            self.account.accept(self.sweep, self.batch.len());
+            self.account.accept(self.sweep, self.batch.iter().map(SpanItem::receipt));
             self.exporter.spans_ended(trace, &mut self.batch, &mut self.account);
         }
     }
@@ -329,25 +345,31 @@ impl Pipeline {
     fn trace_ended(&mut self, key: u64, end: End) {
         let Some(trace) = self.live(key) else {
             // Its start is not known, which the order of a sweep rules out; were it so, it is counted.
-            self.account.accept(self.sweep, 1);
-            self.account.drop_unseen([Receipt::of(self.sweep)], DropReason::ExportThread);
+            self.lose_unknown();
             return;
         };
         self.ended.push(key);
+        trace.settle_losses();
         if trace.is_discarded() {
             self.exporter.trace_discarded(&trace, &mut self.account);
-            self.collector.budget.give_back(1, 0);
+            self.collector.give_back(1, 0);
             return;
         }
-        self.account.accept(self.sweep, 1);
         let root = SpanRecord::root(&trace, Some(end));
         let details = trace.take_span(root.id);
         self.count(View::new(&trace, &root, details.as_deref()));
-        self.exporter.trace_ended(
-            &trace,
-            TraceItem { root, details, sweep: self.sweep, shared: false },
-            &mut self.account,
-        );
+        let holder = self.collector.shares.holder(trace.tenant().as_ref(), self.last_sweep);
+        let of_trace = trace.state().take_bytes();
+        let end = TraceItem { root, details, sweep: self.sweep, holder, of_trace };
+        self.account.accept(self.sweep, [end.receipt()]);
+        self.exporter.trace_ended(&trace, end, &mut self.account);
+    }
+
+    /// Something came of a trace that is not known.
+    fn lose_unknown(&mut self) {
+        let receipt = Receipt::of(self.sweep);
+        self.account.accept(self.sweep, [receipt]);
+        self.account.drop_unseen([receipt], DropReason::ExportThread);
     }
 
     fn count(&self, span: View<'_>) {
@@ -401,3 +423,5 @@ impl Pipeline {
 
 #[cfg(all(test, tracium_loom))]
 mod models;
+mod notices;
+mod sharing;

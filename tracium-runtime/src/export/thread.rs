@@ -104,6 +104,7 @@ fn give_up(collector: &Collector, why: &str) {
     let undecided = collector.ledger.undecided.swap(0, Ordering::Relaxed);
     collector.ledger.drop_unseen(DropReason::ExportThread, undecided);
     collector.ledger.held.fetch_sub(undecided, Ordering::Relaxed);
+    collector.shares.lose_held(DropReason::ExportThread);
     for ledger in beside {
         let held = ledger.held.swap(0, Ordering::Relaxed);
         ledger.drop(DropReason::ExportThread, held);

@@ -24,15 +24,19 @@ impl Gate {
 
     /// How long to wait after the `attempts`-th failure. Where the backend as a whole is down, everyone waits.
     pub(crate) fn pause(&mut self, attempts: u32, asked: Option<Duration>, backend_down: bool) -> Duration {
+        let now = Instant::now();
         let attempts = if backend_down {
-            self.failures += 1;
+            // Requests that were under way together fail together: that is one failure.
+            if self.until.is_none_or(|until| until <= now) {
+                self.failures += 1;
+            }
             self.failures
         } else {
             attempts
         };
         let pause = asked.map_or_else(|| backoff(attempts), |asked| asked.min(LONGEST_ASKED));
         if backend_down {
-            self.until = Some(Instant::now() + pause);
+            self.until = Some(now + pause);
         }
         pause
     }
@@ -83,6 +87,13 @@ mod tests {
         assert_eq!(gate.width(now + pause + Duration::from_secs(1), 32), 1);
         gate.open();
         assert_eq!(gate.width(now, 32), 32);
+    }
+
+    #[test]
+    fn requests_that_fail_together_are_one_failure() {
+        let mut gate = Gate::default();
+        let pauses: Vec<_> = (0..32).map(|_| gate.pause(1, None, true)).collect();
+        assert!(pauses.iter().all(|pause| *pause <= FIRST), "{pauses:?}");
     }
 
     #[test]

@@ -55,7 +55,7 @@ impl Exporter for Backend {
     fn trace_ended(&mut self, trace: &Arc<Tracked>, end: TraceItem, account: &mut Account) {
         let at = end.root.ended.expect("it has ended");
         note(&self.0, Ended { trace: trace.key, span: None, end: End { at, status: end.root.status } });
-        account.acknowledge(end.receipt(trace));
+        account.acknowledge(end.receipt());
     }
 
     fn trace_discarded(&mut self, _: &Arc<Tracked>, _: &mut Account) {}

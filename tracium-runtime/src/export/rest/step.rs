@@ -101,7 +101,7 @@ pub(super) fn delivered(lane: &mut Lane, call: Call, id: Option<String>, account
         Call::End => {
             lane.ended = true;
             if let Some(end) = lane.end.take() {
-                account.acknowledge(end.receipt(&lane.trace));
+                account.acknowledge(end.receipt());
             }
         }
     }
@@ -123,7 +123,7 @@ pub(super) fn refused(lane: &mut Lane, call: Call, reason: DropReason, account: 
         Call::End => {
             lane.ended = true;
             if let Some(end) = lane.end.take() {
-                account.drop(end.receipt(&lane.trace), reason);
+                account.drop(end.receipt(), reason);
             }
         }
     }

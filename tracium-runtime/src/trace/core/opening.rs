@@ -49,6 +49,10 @@ impl Opening {
         Self { meta, spec, tenant, sink }
     }
 
+    pub(crate) fn tenant(&self) -> Option<&TenantId> {
+        self.tenant.as_ref()
+    }
+
     pub(crate) fn open(self, place: RootPlace) -> TraceCore {
         let Self { meta, spec, tenant, sink } = self;
         let mut core = TraceCore {
@@ -61,6 +65,8 @@ impl Opening {
             spec: None,
             started: Timestamp::now(),
             admitted: place.ticket != Ticket::REFUSED,
+            held_back: AtomicBool::new(false),
+            lost: AtomicU64::new(0),
             sink,
             recorded: AtomicBool::new(false),
             discarded: AtomicBool::new(false),
@@ -90,6 +96,8 @@ impl Opening {
             started,
             sink,
             admitted,
+            held_back,
+            lost,
             recorded,
             discarded,
             sampled,
@@ -105,6 +113,8 @@ impl Opening {
         *started = Timestamp::now();
         *sink = self.sink;
         *admitted = true;
+        *held_back.get_mut() = false;
+        *lost.get_mut() = 0;
         *recorded.get_mut() = false;
         *discarded.get_mut() = false;
         *sampled.get_mut() = UNDECIDED;
