@@ -35,6 +35,8 @@ mod trace;
 #[cfg(feature = "collect")]
 pub use crate::collect::ledger::DropReason;
 #[cfg(feature = "collect")]
+pub use crate::collect::room::OnFull;
+#[cfg(feature = "collect")]
 pub use crate::collect::sampler::Sampler;
 #[cfg(feature = "collect")]
 pub use crate::config::{Builder, Destination, ExporterKind, builder};
@@ -46,7 +48,7 @@ pub use crate::id::{SpanId, TraceId};
 pub use crate::propagation::{Extractor, Injector};
 #[cfg(feature = "collect")]
 pub use crate::stats::{
-    ExporterStats, FlushReport, Stats, TenantUsage, Usage, flush, flush_async, shutdown, stats, usage,
+    ExporterStats, FlushReport, Stats, TenantLoss, TenantUsage, Usage, flush, flush_async, shutdown, stats, usage,
 };
 pub use crate::tenant::{IntoTenant, ResolveTenant, TenantError, TenantId};
 pub use crate::trace::{

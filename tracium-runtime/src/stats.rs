@@ -7,10 +7,12 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::oneshot;
 
 use crate::collect::ledger::{DropReason, Ledger};
+pub use crate::collect::losses::TenantLoss;
 use crate::collect::{Budget, Collector};
 use crate::export::{Command, Handle, handle};
 pub use crate::export::{TenantUsage, Usage};
 use crate::notice;
+use crate::tenant::TenantId;
 
 /// What became of what was emitted, in spans and trace outcomes.
 ///
@@ -33,10 +35,19 @@ pub struct Stats {
     pub spooled: u64,
     /// Lost, by reason.
     pub dropped_by_reason: Vec<(DropReason, u64)>,
-    /// Records in memory, open spans included.
+    /// What each tenant lost, sorted by tenant; no tenant comes first. Of traces that go on, what
+    /// found no room is there a tenth of a second later.
+    pub tenants_lost: Vec<TenantLoss>,
+    /// What was lost of none of them, since there are 10,000 already.
+    pub others_lost: u64,
+    /// Records in memory: spans and traces, open ones included.
     pub buffered_records: u64,
     /// The bytes that they take, captured values included.
     pub buffered_bytes: u64,
+    /// The most records; see [`Builder::max_records`](crate::Builder::max_records).
+    pub max_records: u64,
+    /// The most bytes; see [`Builder::max_bytes`](crate::Builder::max_bytes).
+    pub max_bytes: u64,
     /// Requests that were sent.
     pub requests: u64,
     /// Spans outside any trace, which are not recorded.
@@ -83,6 +94,11 @@ impl Stats {
         self.dropped_by_reason.iter().find(|(r, _)| *r == reason).map_or(0, |(_, count)| *count)
     }
 
+    /// What `tenant` lost, for whatever reason.
+    pub fn lost_by(&self, tenant: Option<&TenantId>) -> u64 {
+        self.tenants_lost.iter().find(|loss| loss.tenant.as_ref() == tenant).map_or(0, |loss| loss.dropped)
+    }
+
     pub(crate) fn of(collector: &Collector) -> Self {
         let common = &collector.ledger;
         let unseen = DropReason::ALL.map(|reason| common.unseen(reason));
@@ -92,6 +108,7 @@ impl Stats {
             Some(exporters) => exporters.iter().map(|(name, ledger)| ExporterStats::of(name, ledger)).collect(),
             None => vec![ExporterStats::of("", common)],
         };
+        let (tenants_lost, others_lost) = collector.shares.losses().into_rows();
         let tally = collector.tally();
         for (at, exporter) in exporters.iter_mut().enumerate() {
             exporter.queued += tally.waiting as u64;
@@ -108,8 +125,12 @@ impl Stats {
             queued: first.queued,
             spooled: first.spooled,
             dropped_by_reason: first.dropped_by_reason,
+            tenants_lost,
+            others_lost,
             buffered_records: collector.budget.records().saturating_sub(tally.unused) as u64,
             buffered_bytes: collector.budget.bytes().saturating_sub(tally.unused * Budget::RECORD_BYTES) as u64,
+            max_records: collector.budget.max().records as u64,
+            max_bytes: collector.budget.max().bytes as u64,
             requests: first.requests,
             orphan_spans: 0,
             invalid_tenants: 0,

@@ -1,5 +1,6 @@
 //! How much may lie in memory: records and bytes, counted where they enter and given back where they leave.
 
+use super::shares::Amount;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 
 #[derive(Debug)]
@@ -59,6 +60,19 @@ impl Budget {
 
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn max(&self) -> Amount {
+        Amount { records: self.max_records, bytes: self.max_bytes }
+    }
+
+    pub(crate) fn used(&self) -> Amount {
+        Amount { records: self.records(), bytes: self.bytes() }
+    }
+
+    /// So full that it matters whose what comes is.
+    pub(crate) fn is_past_mark(&self) -> bool {
+        self.used().exceeds(self.max().mark())
     }
 }
 

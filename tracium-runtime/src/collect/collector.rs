@@ -8,11 +8,17 @@ use crate::sync::{Mutex, MutexGuard};
 use super::cores::Cores;
 use super::ledger::{DropReason, Ledger};
 use super::policy::Policy;
+use super::room::{OnFull, Room};
 use super::segment::{End, NewSpan, RECORDS, Segment};
+use super::shares::{Amount, Shares};
 use super::thread::{Place, ThreadBuffer, Writer};
 use super::{Budget, Sink, Ticket};
+use crate::tenant::TenantId;
 use crate::trace::{Opening, RootPlace, TenantMark, TraceCore};
 use crate::{SpanId, id};
+
+/// Finds out whose something is that comes; asked only where the buffers are almost full.
+pub(crate) type Whose<'a> = &'a dyn Fn() -> Option<TenantId>;
 
 #[derive(Debug)]
 pub(crate) struct Collector {
@@ -21,6 +27,8 @@ pub(crate) struct Collector {
     /// The exporters by their names, each with its accounting; the first one's is `ledger`.
     pub(crate) exporters: OnceLock<Vec<(&'static str, &'static Ledger)>>,
     pub(crate) policy: Policy,
+    pub(crate) shares: Shares,
+    pub(crate) room: Room,
     threads: Mutex<Vec<&'static ThreadBuffer>>,
     /// Segments that were read to their end, to be written again, and buffers of threads that have ended. Neither is ever
     /// freed: a writer needs no count of references then, and there are never more than the largest burst took.
@@ -52,6 +60,8 @@ impl Collector {
             ledger: Ledger::default(),
             exporters: OnceLock::new(),
             policy,
+            shares: Shares::new(),
+            room: Room::default(),
             threads: Mutex::default(),
             segments: Mutex::default(),
             buffers: Mutex::default(),
@@ -76,8 +86,19 @@ impl Collector {
         buffer
     }
 
-    /// A segment to write into, where the budget has room for one; its serial number, and the place of its first record.
-    pub(super) fn take_segment(&'static self) -> Option<(&'static Segment, u64, u64)> {
+    /// A segment to write into, where the budget has room for one and whoever asks for it has not more than its share; its
+    /// serial number, and the place of its first record.
+    pub(super) fn take_segment(&'static self, whose: Whose<'_>) -> Option<(&'static Segment, u64, u64)> {
+        let taken = self.try_take_segment(whose);
+        if taken.is_none() && !self.is_closed() {
+            // Once closed there is nothing to wait for.
+            let again = || if self.is_closed() { Some(None) } else { self.try_take_segment(whose).map(Some) };
+            return self.room.wait(self.policy.on_full, again).flatten();
+        }
+        taken
+    }
+
+    fn try_take_segment(&'static self, whose: Whose<'_>) -> Option<(&'static Segment, u64, u64)> {
         // From 1: 0 is no segment's. The process's, and std's in models, too: it tells apart, and orders nothing.
         static SERIAL: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
         if self.is_closed() {
@@ -87,9 +108,18 @@ impl Collector {
             crate::export::after_fork(self);
             return None;
         }
+        if self.shares.is_pressed() && self.shares.refuses(whose().as_ref(), Amount::of(RECORDS, 0), &self.budget) {
+            return None;
+        }
         let admitted = self.budget.take_records(RECORDS);
+        if self.budget.is_past_mark() {
+            self.shares.press(&self.budget);
+        }
         if admitted == 0 {
             return None;
+        }
+        if self.policy.on_full != OnFull::Drop {
+            self.room.found();
         }
         let mut segments = lock(&self.segments);
         if segments.is_empty() {
@@ -157,7 +187,12 @@ impl Collector {
     /// Opens a trace, and writes its root's record.
     #[inline(always)]
     pub(crate) fn open_trace(&'static self, trace: Opening) -> Arc<TraceCore> {
-        let Some(Place { ticket, id }) = Writer::with(|writer| writer.place(self)) else {
+        let place = if self.shares.is_pressed() && self.refuses_trace(&trace) {
+            None
+        } else {
+            Writer::with(|writer| writer.place(self, &|| trace.tenant().cloned()))
+        };
+        let Some(Place { ticket, id }) = place else {
             return self.open_elsewhere(trace);
         };
         let trace = self.cores.open(trace, RootPlace { key: ticket.to_u64(), root: id, ticket });
@@ -187,6 +222,55 @@ impl Collector {
         Arc::new(trace.open(RootPlace { ticket: Ticket::REFUSED, ..RootPlace::unwritten() }))
     }
 
+    /// Whether a trace that opens has to do without: its tenant has its share.
+    #[cold]
+    fn refuses_trace(&self, trace: &Opening) -> bool {
+        // Who holds the table's lock may not exist here; a segment is asked for then, where that is found out.
+        if self.is_forked() {
+            return false;
+        }
+        let refuses = || self.shares.refuses(trace.tenant(), Amount::default(), &self.budget);
+        refuses() && self.room.wait(self.policy.on_full, || (!refuses()).then_some(())).is_none()
+    }
+
+    /// Whether the buffers have room for `bytes` of captured values of `whose`, which are its then.
+    pub(crate) fn admit_bytes(&self, bytes: usize, whose: Whose<'_>) -> bool {
+        // Nobody will have it; and in a process that was forked off, no lock is looked at.
+        if self.is_closed() {
+            return false;
+        }
+        if self.shares.is_pressed() && self.shares.refuses(whose().as_ref(), Amount { records: 0, bytes }, &self.budget)
+        {
+            return false;
+        }
+        let admitted = self.budget.take_bytes(bytes);
+        if self.budget.is_past_mark() {
+            self.shares.press(&self.budget);
+        }
+        admitted
+    }
+
+    /// Gives back records and what was captured on them.
+    pub(crate) fn give_back(&self, records: usize, captured: usize) {
+        self.budget.give_back(records, captured);
+        self.room.freed();
+    }
+
+    /// Whether `trace`, which is to do without the buffers, got room while this thread waited for it.
+    #[cold]
+    pub(crate) fn waits_for(&self, trace: &TraceCore) -> bool {
+        let again = || (trace.is_admitted() || self.is_closed()).then(|| trace.is_admitted());
+        trace.is_held_back() && self.room.wait(self.policy.on_full, again) == Some(true)
+    }
+
+    /// A span of `trace` found no room. Where that is for its tenant's share, the trace goes without until there is more.
+    #[cold]
+    pub(crate) fn refused(&self, trace: &TraceCore) {
+        if self.shares.is_pressed() && self.shares.refuses(trace.tenant().as_ref(), Amount::default(), &self.budget) {
+            trace.hold_back(true);
+        }
+    }
+
     /// The trace of another process, which has no root here.
     pub(crate) fn remote_started(&'static self, trace: &Arc<TraceCore>) {
         Writer::with(|writer| writer.trace_started(self, Arc::clone(trace)));
@@ -202,19 +286,22 @@ impl Collector {
             (true, false) => writer.end_root_elsewhere(self, trace.key, end),
             (false, false) if !self.is_abandoned() => {
                 writer.count_lost(self);
-                self.ledger.drop_unseen(self.refusal(), 1);
+                self.lost(trace);
             }
             (false, _) => {}
         });
-        if !kept && root != Ticket::REFUSED {
-            self.budget.give_back(1, 0);
+        if !kept {
+            trace.settle_losses();
+            if root != Ticket::REFUSED {
+                self.give_back(1, 0);
+            }
         }
     }
 
     /// Ends a span; false where it is not kept.
-    pub(crate) fn span_closed(&'static self, ticket: Ticket, span: SpanId, end: End) -> bool {
+    pub(crate) fn span_closed(&'static self, trace: &TraceCore, ticket: Ticket, span: SpanId, end: End) -> bool {
         if ticket == Ticket::REFUSED || self.is_closed() {
-            return self.span_lost();
+            return self.span_lost(trace);
         }
         if !Writer::end_in_place(ticket, end) {
             Writer::with(|writer| writer.end_elsewhere(self, span, end));
@@ -223,14 +310,21 @@ impl Collector {
     }
 
     #[cold]
-    fn span_lost(&'static self) -> bool {
+    fn span_lost(&'static self, trace: &TraceCore) -> bool {
         // What was opened in the process that this one was forked off is that one's to count.
         if self.is_abandoned() {
             return false;
         }
         Writer::with(|writer| writer.count_lost(self));
-        self.ledger.drop_unseen(self.refusal(), 1);
+        self.lost(trace);
         false
+    }
+
+    /// Counts what no exporter will have; on its tenant, when the trace is over.
+    fn lost(&self, trace: &TraceCore) {
+        let reason = self.refusal();
+        self.ledger.drop_unseen(reason, 1);
+        trace.note_loss(reason);
     }
 
     fn refusal(&self) -> DropReason {

@@ -9,13 +9,19 @@ mod cores;
 #[cfg(feature = "collect")]
 pub(crate) mod ledger;
 #[cfg(feature = "collect")]
+pub(crate) mod losses;
+#[cfg(feature = "collect")]
 pub(crate) mod policy;
 #[cfg(feature = "collect")]
 pub(crate) mod reader;
 #[cfg(feature = "collect")]
+pub(crate) mod room;
+#[cfg(feature = "collect")]
 pub(crate) mod sampler;
 #[cfg(feature = "collect")]
 pub(crate) mod segment;
+#[cfg(feature = "collect")]
+pub(crate) mod shares;
 mod sink;
 #[cfg(feature = "collect")]
 pub(crate) mod thread;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::room::OnFull;
 use super::sampler::Sampler;
 use crate::panics::contained;
 use crate::tenant::TenantId;
@@ -16,6 +17,8 @@ pub(crate) struct Policy {
     pub(crate) per_tenant: Option<PerTenant>,
     /// Which traces are sent; all without.
     pub(crate) sampler: Option<Sampler>,
+    /// What a thread does whose spans the buffers have no room for.
+    pub(crate) on_full: OnFull,
 }
 
 impl Policy {
@@ -34,6 +37,7 @@ impl fmt::Debug for Policy {
             .field("content", &self.content)
             .field("per_tenant", &self.per_tenant.is_some())
             .field("sampler", &self.sampler)
+            .field("on_full", &self.on_full)
             .finish()
     }
 }

@@ -105,7 +105,7 @@ impl Reader {
                 self.full.pop_front();
                 // Nobody comes back to it: a root that ended since `ends` looked is kept for the next.
                 self.late.extend(cursor.open.iter().filter_map(|&index| segment.root_end(index)));
-                collector.budget.give_back(segment.admitted() - segment.len(), 0);
+                collector.give_back(segment.admitted() - segment.len(), 0);
                 collector.recycle(segment);
             }
             if let Some(segment) = current {

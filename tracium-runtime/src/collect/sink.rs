@@ -147,11 +147,11 @@ impl Sink {
         self
     }
 
-    /// Whether the buffers have room for `bytes` of captured values, which are theirs then.
-    pub(crate) fn admit_bytes(&self, bytes: usize) -> bool {
+    /// Whether the buffers have room for `bytes` of captured values of `whose`, which are its then.
+    pub(crate) fn admit_bytes(&self, bytes: usize, whose: &dyn Fn() -> Option<TenantId>) -> bool {
         match *self {
             #[cfg(feature = "collect")]
-            Self::Collector(collector) => collector.budget.take_bytes(bytes),
+            Self::Collector(collector) => collector.admit_bytes(bytes, whose),
             #[cfg(feature = "collect")]
             Self::Recorder(_) => true,
             #[cfg(not(feature = "collect"))]
@@ -162,7 +162,7 @@ impl Sink {
     pub(crate) fn give_back_bytes(&self, bytes: usize) {
         match *self {
             #[cfg(feature = "collect")]
-            Self::Collector(collector) => collector.budget.give_back(0, bytes),
+            Self::Collector(collector) => collector.give_back(0, bytes),
             #[cfg(feature = "collect")]
             Self::Recorder(_) => {}
             #[cfg(not(feature = "collect"))]
@@ -246,10 +246,13 @@ impl Sink {
                 let Beginning { meta, parent, started } = beginning;
                 let (trace_key, meta) = (trace.key, meta.index());
                 let span = NewSpan { trace: trace_key, parent, started, meta, depth, tenant, is_root: false };
-                match if trace.admitted { Writer::write(collector, &span) } else { None } {
-                    Some(place) => (place.id, place.ticket),
-                    None => (SpanId::random(), Ticket::REFUSED),
+                if trace.is_admitted() || collector.waits_for(trace) {
+                    if let Some(place) = Writer::write(collector, &span, &|| trace.tenant()) {
+                        return (place.id, place.ticket);
+                    }
+                    collector.refused(trace);
                 }
+                (SpanId::random(), Ticket::REFUSED)
             }
             #[cfg(feature = "collect")]
             Self::Recorder(ref recording) => {
@@ -266,10 +269,10 @@ impl Sink {
         match *self {
             #[cfg(feature = "collect")]
             Self::Collector(collector) => {
-                if !collector.span_closed(span.ticket, span.id, End { at, status })
+                if !collector.span_closed(trace, span.ticket, span.id, End { at, status })
                     && let Some(details) = trace.take_span(span.id)
                 {
-                    collector.budget.give_back(0, details.bytes);
+                    collector.give_back(0, details.bytes);
                 }
             }
             #[cfg(feature = "collect")]

@@ -5,6 +5,7 @@ use crate::sync::{Mutex, MutexGuard, thread_local};
 use std::cell::Cell;
 use std::sync::{Arc, PoisonError, TryLockError};
 
+use super::collector::Whose;
 use super::segment::{End, NewSpan, PackedSpan, Segment};
 use super::{Collector, Ticket};
 use crate::trace::TraceCore;
@@ -186,9 +187,9 @@ impl Writer {
     }
 
     /// Writes a record; where it lies, or `None` where the buffers have no room.
-    pub(crate) fn write(collector: &'static Collector, span: &NewSpan) -> Option<Place> {
+    pub(crate) fn write(collector: &'static Collector, span: &NewSpan, whose: Whose<'_>) -> Option<Place> {
         Self::with(|writer| {
-            let place = writer.place(collector)?;
+            let place = writer.place(collector, whose)?;
             writer.push(span.packed());
             Some(place)
         })
@@ -196,9 +197,9 @@ impl Writer {
 
     /// Where the next record goes; `None` where the buffers have no room.
     #[inline]
-    pub(crate) fn place(&self, collector: &'static Collector) -> Option<Place> {
+    pub(crate) fn place(&self, collector: &'static Collector, whose: Whose<'_>) -> Option<Place> {
         let is_ready = self.next.get() != self.limit.get() && self.is_of(collector);
-        if !is_ready && !self.renew(collector) {
+        if !is_ready && !self.renew(collector, whose) {
             return None;
         }
         let index = self.next.get() as u8;
@@ -319,8 +320,8 @@ impl Writer {
 
     /// Begins another segment, and hands the full one over; false where the buffers have no room.
     #[cold]
-    fn renew(&self, collector: &'static Collector) -> bool {
-        let Some((segment, serial, first)) = collector.take_segment() else { return false };
+    fn renew(&self, collector: &'static Collector, whose: Whose<'_>) -> bool {
+        let Some((segment, serial, first)) = collector.take_segment(whose) else { return false };
         let Some(buffer) = self.buffer_of(collector) else { return false };
         let mut shared = buffer.lock();
         let full = shared.current.replace(segment);

@@ -9,6 +9,7 @@ use super::destination::Route;
 use super::resolve::{Backoff, Environment, Resolved, resolve};
 use super::{DEFAULT_TENANT, Destination, Guard, InitError};
 use crate::collect::policy::Policy;
+use crate::collect::room::OnFull;
 use crate::collect::sampler::Sampler;
 use crate::collect::{Budget, Collector};
 use crate::tenant::{IntoTenant, TenantError, TenantId};
@@ -219,6 +220,9 @@ impl Builder {
     }
 
     /// The most spans and traces that are kept in memory; 1,048,576 without.
+    ///
+    /// The last eighth of it, as of [`max_bytes`](Self::max_bytes), is kept for tenants that have less than their share, the
+    /// whole divided by the tenants that are active: who has more gets no more then, and loses of it where others come.
     pub fn max_records(mut self, records: usize) -> Self {
         self.max_records = Some(records);
         self
@@ -227,6 +231,14 @@ impl Builder {
     /// The most bytes that they take, captured values included; 128 MiB without.
     pub fn max_bytes(mut self, bytes: usize) -> Self {
         self.max_bytes = Some(bytes);
+        self
+    }
+
+    /// What a thread does whose spans find no room: goes on, which it does without this, or waits; see [`OnFull`].
+    ///
+    /// It is asked once in 256 spans, and when a trace opens. Values that find no room are replaced by a note either way.
+    pub fn on_full(mut self, on_full: OnFull) -> Self {
+        self.policy.on_full = on_full;
         self
     }
 

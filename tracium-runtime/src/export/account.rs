@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use super::{SpanItem, Totals, TraceItem};
 use crate::collect::Collector;
 use crate::collect::ledger::{DropReason, Ledger};
+use crate::collect::shares::{Amount, Excess, HolderId};
 
 /// The export thread's side of the accounting.
 #[derive(Debug)]
@@ -16,6 +17,10 @@ pub(crate) struct Account {
     /// How many of each sweep are held, from the oldest of which any is.
     held: VecDeque<usize>,
     oldest: u32,
+    /// It is that of an exporter beside the first: what it loses, tenants lose nowhere else.
+    is_beside: bool,
+    /// What is taken or given back, by holder; kept for its room.
+    runs: Vec<(HolderId, Amount)>,
     /// Tokens and calls per tenant and model.
     pub(crate) totals: Arc<std::sync::Mutex<Totals>>,
 }
@@ -24,36 +29,51 @@ pub(crate) struct Account {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Receipt {
     sweep: u32,
+    holder: HolderId,
     captured: usize,
 }
+
+const _: () = assert!(size_of::<Receipt>() == 16);
 
 impl Receipt {
     /// Of something that lies in the spool, which takes no memory and no flush waits for.
     #[cfg_attr(not(feature = "client"), allow(dead_code))]
-    pub(crate) const SPOOLED: Self = Self { sweep: u32::MAX, captured: 0 };
+    pub(crate) const SPOOLED: Self = Self { sweep: u32::MAX, holder: HolderId::NOBODY, captured: 0 };
 
-    /// Of something of `sweep` with nothing captured.
+    /// Of something of `sweep` that is nobody's, with nothing captured.
     pub(crate) fn of(sweep: u32) -> Self {
-        Self { sweep, captured: 0 }
+        Self { sweep, holder: HolderId::NOBODY, captured: 0 }
+    }
+
+    /// Whether it is to be let go of; it counts as gone then.
+    pub(crate) fn is_taken_by(self, excess: &mut Excess) -> bool {
+        excess.takes(self.holder, self.captured)
+    }
+
+    /// Whether something of its tenant is to be let go of.
+    pub(crate) fn is_wanted_by(self, excess: &Excess) -> bool {
+        excess.is_of(self.holder)
     }
 }
 
 impl SpanItem {
     pub(crate) fn receipt(&self) -> Receipt {
-        Receipt { sweep: self.sweep, captured: self.captured() }
+        Receipt { sweep: self.sweep, holder: self.holder, captured: self.captured() }
     }
 }
 
 impl TraceItem {
     /// What the trace was admitted with is given back with its end.
     pub(crate) fn receipt(&self) -> Receipt {
-        Receipt { sweep: self.sweep, captured: self.captured }
+        let captured = self.of_trace + self.details.as_ref().map_or(0, |details| details.bytes);
+        Receipt { sweep: self.sweep, holder: self.holder, captured }
     }
 }
 
 impl Account {
     pub(crate) fn new(collector: &'static Collector, totals: Arc<std::sync::Mutex<Totals>>) -> Self {
-        Self { collector, ledger: &collector.ledger, held: VecDeque::new(), oldest: 0, totals }
+        let (held, runs) = (VecDeque::new(), Vec::new());
+        Self { collector, ledger: &collector.ledger, held, oldest: 0, is_beside: false, runs, totals }
     }
 
     /// That of an exporter beside the first.
@@ -62,7 +82,7 @@ impl Account {
         ledger: &'static Ledger,
         totals: Arc<std::sync::Mutex<Totals>>,
     ) -> Self {
-        Self { ledger, ..Self::new(collector, totals) }
+        Self { ledger, is_beside: true, ..Self::new(collector, totals) }
     }
 
     /// Takes room for a copy of something with `captured` bytes; where there is none, it is counted as lost.
@@ -71,7 +91,7 @@ impl Account {
             if self.collector.budget.take_bytes(captured) {
                 return true;
             }
-            self.collector.budget.give_back(1, 0);
+            self.collector.give_back(1, 0);
         }
         self.ledger.drop(DropReason::QueueFull, 1);
         self.ledger.passed.offered.fetch_add(1, Ordering::Relaxed);
@@ -88,8 +108,14 @@ impl Account {
         self.ledger.requests.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Takes `count` spans or outcomes that `sweep` brought, with `captured` bytes in all.
-    pub(crate) fn accept(&mut self, sweep: u32, count: usize, captured: usize) {
+    /// Takes spans or outcomes that `sweep` brought.
+    pub(crate) fn accept(&mut self, sweep: u32, receipts: impl IntoIterator<Item = Receipt>) {
+        let (mut count, mut captured) = (0, 0);
+        for receipt in receipts {
+            count += 1;
+            captured += receipt.captured;
+            self.note_run(receipt);
+        }
         self.ledger.passed.offered.fetch_add(count as u64, Ordering::Relaxed);
         self.ledger.passed.held_bytes.fetch_add(captured, Ordering::Relaxed);
         if self.held.is_empty() {
@@ -101,6 +127,17 @@ impl Account {
         }
         self.held[at] += count;
         self.ledger.held.fetch_add(count, Ordering::Relaxed);
+        self.collector.shares.hold(&self.runs);
+        self.runs.clear();
+    }
+
+    /// Most that come together are of one tenant.
+    fn note_run(&mut self, receipt: Receipt) {
+        let amount = Amount::of(1, receipt.captured);
+        match self.runs.last_mut() {
+            Some((holder, run)) if *holder == receipt.holder => *run = run.plus(amount),
+            _ => self.runs.push((receipt.holder, amount)),
+        }
     }
 
     /// The backend has it.
@@ -110,7 +147,7 @@ impl Account {
 
     /// The backend has all of them.
     pub(crate) fn acknowledge_all(&mut self, receipts: impl IntoIterator<Item = Receipt>) {
-        let count = self.release(receipts);
+        let count = self.release(receipts, None);
         self.ledger.acknowledged.fetch_add(count as u64, Ordering::Release);
     }
 
@@ -121,13 +158,13 @@ impl Account {
 
     /// Nobody will have any of them.
     pub(crate) fn drop_all(&mut self, receipts: impl IntoIterator<Item = Receipt>, reason: DropReason) {
-        let count = self.release(receipts);
+        let count = self.release(receipts, Some(reason));
         self.ledger.drop(reason, count);
     }
 
     /// Nobody will have any of them, and no exporter ever had.
     pub(crate) fn drop_unseen(&mut self, receipts: impl IntoIterator<Item = Receipt>, reason: DropReason) {
-        let count = self.release(receipts);
+        let count = self.release(receipts, Some(reason));
         self.ledger.passed.kept_back.fetch_add(count as u64, Ordering::Relaxed);
         self.ledger.drop_unseen(reason, count);
     }
@@ -147,7 +184,7 @@ impl Account {
     /// They lie in the spool from now on, and no longer in memory.
     #[cfg_attr(not(feature = "client"), allow(dead_code))]
     pub(crate) fn spool(&mut self, receipts: impl IntoIterator<Item = Receipt>) {
-        let count = self.release(receipts);
+        let count = self.release(receipts, None);
         self.ledger.spooled.fetch_add(count as u64, Ordering::Relaxed);
     }
 
@@ -159,7 +196,7 @@ impl Account {
     }
 
     /// Gives back what they were admitted with; how many there are.
-    fn release(&mut self, receipts: impl IntoIterator<Item = Receipt>) -> usize {
+    fn release(&mut self, receipts: impl IntoIterator<Item = Receipt>, lost: Option<DropReason>) -> usize {
         let (mut all, mut captured, mut spooled) = (0, 0, 0);
         // Most come of one sweep: it is looked up once.
         let (mut sweep, mut of_sweep) = (0, 0);
@@ -175,11 +212,14 @@ impl Account {
             of_sweep += 1;
             all += 1;
             captured += receipt.captured;
+            self.note_run(receipt);
         }
         self.release_from(sweep, of_sweep);
         self.ledger.held.fetch_sub(all, Ordering::Relaxed);
         self.ledger.passed.held_bytes.fetch_sub(captured, Ordering::Relaxed);
-        self.collector.budget.give_back(all, captured);
+        self.collector.shares.release(&self.runs, lost.filter(|_| !self.is_beside));
+        self.runs.clear();
+        self.collector.give_back(all, captured);
         self.ledger.unspool(spooled);
         all + spooled
     }

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::{Account, Exporter, SpanItem, SpanRecord, TraceItem, Tracked};
 use crate::collect::ledger::DropReason;
+use crate::collect::shares::Excess;
 
 /// The first exporter, whose accounting is the pipeline's, and those beside it. What they get is a copy, admitted like
 /// what was recorded: where there is no room for it, that exporter loses it and the others do not.
@@ -28,7 +29,7 @@ fn copy(span: &SpanItem, sweep: u32, account: &Account) -> Option<SpanItem> {
     if !account.admit(span.captured()) {
         return None;
     }
-    Some(SpanItem { record: span.record, details: span.details.clone(), sweep })
+    Some(SpanItem { record: span.record, details: span.details.clone(), sweep, holder: span.holder })
 }
 
 impl Exporter for Fanout {
@@ -47,7 +48,7 @@ impl Exporter for Fanout {
         for (exporter, theirs) in &mut self.beside {
             let mut copies: Vec<SpanItem> = spans.iter().filter_map(|span| copy(span, self.latest, theirs)).collect();
             if !copies.is_empty() {
-                theirs.accept(self.latest, copies.len(), copies.iter().map(SpanItem::captured).sum());
+                theirs.accept(self.latest, copies.iter().map(SpanItem::receipt));
                 exporter.spans_ended(trace, &mut copies, theirs);
             }
         }
@@ -59,10 +60,10 @@ impl Exporter for Fanout {
         for (exporter, theirs) in &mut self.beside {
             let bytes = end.details.as_ref().map_or(0, |details| details.bytes);
             if theirs.admit(bytes) {
-                theirs.accept(self.latest, 1, bytes);
                 // What the trace as a whole was admitted with is the first exporter's to give back.
-                let details = end.details.clone();
-                let copy = TraceItem { root: end.root, details, sweep: self.latest, captured: bytes };
+                let (sweep, details) = (self.latest, end.details.clone());
+                let copy = TraceItem { root: end.root, details, sweep, holder: end.holder, of_trace: 0 };
+                theirs.accept(sweep, [copy.receipt()]);
                 exporter.trace_ended(trace, copy, theirs);
             }
         }
@@ -82,6 +83,11 @@ impl Exporter for Fanout {
     fn dispatch(&mut self, now: Instant, all: bool, account: &mut Account) {
         self.first.dispatch(now, all, account);
         self.beside.iter_mut().for_each(|(exporter, theirs)| exporter.dispatch(now, all, theirs));
+    }
+
+    fn evict(&mut self, excess: &mut Excess, account: &mut Account) {
+        self.first.evict(excess, account);
+        self.beside.iter_mut().for_each(|(exporter, theirs)| exporter.evict(excess, theirs));
     }
 
     fn poll_progress(&mut self, cx: &mut Context<'_>, account: &mut Account) -> Poll<()> {

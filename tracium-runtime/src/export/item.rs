@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::SpanId;
 use crate::clock::Timestamp;
 use crate::collect::segment::End;
+use crate::collect::shares::HolderId;
 use crate::trace::details::SpanDetails;
 use crate::trace::{SpanMeta, Status, TenantMark, TraceCore};
 
@@ -72,6 +73,8 @@ pub(crate) struct SpanItem {
     pub(crate) details: Option<Box<SpanDetails>>,
     /// The sweep that brought it: a flush waits for all up to its own. There are ten a second.
     pub(crate) sweep: u32,
+    /// Whose it is.
+    pub(crate) holder: HolderId,
 }
 
 const _: () = assert!(size_of::<SpanItem>() == 64);
@@ -89,6 +92,8 @@ pub(crate) struct TraceItem {
     pub(crate) root: SpanRecord,
     pub(crate) details: Option<Box<SpanDetails>>,
     pub(crate) sweep: u32,
-    /// The bytes that it was admitted with: the details', and the trace's as a whole.
-    pub(crate) captured: usize,
+    /// Whose it is.
+    pub(crate) holder: HolderId,
+    /// What the trace as a whole was admitted with. Of another exporter's copy nothing: it is given back once.
+    pub(crate) of_trace: usize,
 }

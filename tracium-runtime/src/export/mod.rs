@@ -14,6 +14,8 @@ mod item;
 mod mask;
 #[cfg(feature = "otlp")]
 mod otlp;
+#[cfg(all(test, feature = "otlp", feature = "rest"))]
+mod overload;
 mod pipeline;
 #[cfg(feature = "rest")]
 mod rest;
@@ -25,10 +27,10 @@ mod sampling;
 mod server;
 #[cfg(feature = "client")]
 pub(crate) mod spool;
-#[cfg(feature = "client")]
-mod text;
 #[cfg(all(unix, feature = "signal"))]
 mod terminate;
+#[cfg(feature = "client")]
+mod text;
 mod thread;
 #[cfg(any(feature = "rest", feature = "otlp"))]
 pub mod throughput;
@@ -50,6 +52,7 @@ pub(crate) use self::usage::Totals;
 pub use self::usage::{TenantUsage, Usage};
 pub(crate) use self::view::View;
 use crate::collect::ledger::DropReason;
+use crate::collect::shares::Excess;
 use crate::config::{InitError, Mask, SpoolSettings, Target};
 
 /// A way out. All calls come from the export thread; none may block.
@@ -69,6 +72,8 @@ pub(crate) trait Exporter: Send {
     fn trace_gone(&mut self, trace: &Arc<Tracked>, account: &mut Account);
     /// Sends what is due; with `all`, everything.
     fn dispatch(&mut self, now: Instant, all: bool, account: &mut Account);
+    /// Lets go of what is in excess, where it holds any and it is not under way, and counts it as lost.
+    fn evict(&mut self, _excess: &mut Excess, _account: &mut Account) {}
     /// Takes an answer to something that was sent; pending where none has come.
     fn poll_progress(&mut self, cx: &mut Context<'_>, account: &mut Account) -> Poll<()>;
     /// When `dispatch` should be called next, if not before.
@@ -107,11 +112,7 @@ pub fn fuzz_spool(bytes: &[u8]) -> usize {
 /// The exporter for `target`.
 #[cfg_attr(not(any(feature = "console", feature = "client")), allow(clippy::needless_pass_by_value, unused_variables))]
 #[cfg_attr(not(feature = "client"), allow(unused_variables))]
-fn prepare(
-    target: &Target,
-    mask: Option<Mask>,
-    spool: Option<&SpoolSettings>,
-) -> Result<Box<dyn Exporter>, InitError> {
+fn prepare(target: &Target, mask: Option<Mask>, spool: Option<&SpoolSettings>) -> Result<Box<dyn Exporter>, InitError> {
     match target {
         Target::Discard => Ok(Box::new(discard::Discard)),
         #[cfg(feature = "console")]

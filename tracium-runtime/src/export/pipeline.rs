@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Sleep;
 
+use self::notices::Notices;
 use super::account::Receipt;
 use super::discard::Discard;
 use super::restart::write_off;
@@ -21,8 +22,8 @@ use crate::collect::Collector;
 use crate::collect::ledger::DropReason;
 use crate::collect::reader::{self, Ends, Reader};
 use crate::collect::segment::{End, RawSpan};
+use crate::collect::shares::HolderId;
 use crate::id::IdMap;
-use crate::notice::Minute;
 use crate::panics;
 use crate::stats::FlushReport;
 use crate::trace::{SpanMeta, Status, TraceCore};
@@ -30,6 +31,8 @@ use crate::{SpanId, clock::Timestamp};
 
 /// How often every thread's buffer is taken.
 const SWEEP: Duration = Duration::from_millis(100);
+/// The same where a thread called, since they are almost full.
+const CALLED: Duration = Duration::from_millis(10);
 /// A span open for longer than this is told to the exporter.
 const LONG: Duration = Duration::from_secs(2);
 
@@ -135,6 +138,12 @@ pub(crate) struct Pipeline {
     /// Spans of one trace on their way to the exporter.
     batch: Vec<SpanItem>,
     of_batch: Option<Arc<Tracked>>,
+    /// Whose the trace of the batch is.
+    holder: HolderId,
+    /// Traces were told to do without the buffers, and not yet otherwise.
+    held_back: bool,
+    /// The buffers are almost full: not to wait for the next sweep.
+    called: bool,
     sweep: u32,
     last_sweep: Instant,
     /// The traces that spans may still come of.
@@ -153,8 +162,7 @@ pub(crate) struct Pipeline {
     waiters: Vec<Waiter>,
     /// What a shutdown would leave behind was saved.
     saved: bool,
-    /// Spans lost to full buffers when that was last said.
-    warned_of: u64,
+    notices: Notices,
 }
 
 impl Pipeline {
@@ -170,6 +178,9 @@ impl Pipeline {
             starts: Vec::new(),
             batch: Vec::new(),
             of_batch: None,
+            holder: HolderId::NOBODY,
+            held_back: false,
+            called: false,
             sweep: 0,
             last_sweep: Instant::now(),
             live: IdMap::default(),
@@ -181,7 +192,7 @@ impl Pipeline {
             young: VecDeque::new(),
             waiters: Vec::new(),
             saved: false,
-            warned_of: 0,
+            notices: Notices::default(),
         }
     }
 
@@ -196,7 +207,7 @@ impl Pipeline {
                 // Nobody is left who could ask for anything.
                 Wake::Command(None) => self.obey_shutdown_now(),
             }
-            if self.last_sweep.elapsed() >= SWEEP {
+            if self.last_sweep.elapsed() >= self.pause() {
                 self.sweep();
             }
             self.exporter.dispatch(Instant::now(), !self.waiters.is_empty(), &mut self.account);
@@ -222,13 +233,22 @@ impl Pipeline {
         if alarm.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Wake::Alarm);
         }
+        if self.collector.shares.poll_pressed(cx).is_ready() {
+            self.called = true;
+            return Poll::Ready(Wake::Alarm);
+        }
         self.exporter.poll_progress(cx, &mut self.account).map(|()| Wake::Progress)
     }
 
     fn next_alarm(&self) -> Instant {
         let deadlines = self.waiters.iter().map(|waiter| if self.saved { waiter.deadline } else { waiter.save_at() });
         let due = self.exporter.next_due();
-        deadlines.chain(due).fold(self.last_sweep + SWEEP, Instant::min)
+        deadlines.chain(due).fold(self.last_sweep + self.pause(), Instant::min)
+    }
+
+    /// How long after a sweep the next one is due.
+    fn pause(&self) -> Duration {
+        if self.called { CALLED } else { SWEEP }
     }
 
     fn obey(&mut self, command: Command) {
@@ -258,6 +278,7 @@ impl Pipeline {
     fn sweep(&mut self) {
         self.sweep += 1;
         self.last_sweep = Instant::now();
+        self.called = false;
         self.take_abandoned();
         self.reader.ends(self.collector, &mut self.ends);
         self.take_starts();
@@ -286,7 +307,8 @@ impl Pipeline {
         }
         self.collector.cores.give(&mut free);
         self.tell_of_long_spans();
-        self.warn_of_full_buffers();
+        self.share_out();
+        self.notices.look(self.collector);
     }
 
     fn take_starts(&mut self) {
@@ -306,18 +328,6 @@ impl Pipeline {
         self.reader = reader;
         if let Err(panicked) = read {
             panic::resume_unwind(panicked);
-        }
-    }
-
-    fn warn_of_full_buffers(&mut self) {
-        static TURN: Minute = Minute::new();
-        let lost = self.collector.ledger.dropped(DropReason::QueueFull);
-        if lost > self.warned_of && TURN.is_due() {
-            self.warned_of = lost;
-            // A subscriber is the user's.
-            panics::contained(|| {
-                tracing::warn!(target: "tracium", lost, "the buffers are full: spans are lost until the backend takes more");
-            });
         }
     }
 
@@ -372,16 +382,19 @@ impl Pipeline {
         if self.of_batch.as_ref().is_none_or(|trace| trace.key != span.trace) {
             self.hand_over();
             self.of_batch = self.live(span.trace);
+            if let Some(trace) = &self.of_batch {
+                self.holder = self.collector.shares.holder(trace.tenant().as_ref(), self.last_sweep);
+            }
         }
         let (Some(trace), Some(record)) = (&self.of_batch, record(span, Some(end))) else {
             // Its trace is not known, which the order of a sweep rules out; were it so, it is counted.
-            self.account.accept(self.sweep, 1, 0);
-            self.account.drop_unseen([Receipt::of(self.sweep)], DropReason::ExportThread);
+            self.lose_unknown();
             return;
         };
         let details = trace.take_span(span.span);
         let counts = details.is_some() || record.meta.kind == "llm";
-        self.batch.push(SpanItem { record, details, sweep: self.sweep });
+        let holder = self.holder_of(record.tenant, details.as_deref());
+        self.batch.push(SpanItem { record, details, sweep: self.sweep, holder });
         if counts && let (Some(trace), Some(item)) = (&self.of_batch, self.batch.last()) {
             self.count(View::new(trace, &item.record, item.details.as_deref()));
         }
@@ -392,7 +405,7 @@ impl Pipeline {
         if let Some(trace) = &self.of_batch
             && !self.batch.is_empty()
         {
-            self.account.accept(self.sweep, self.batch.len(), self.batch.iter().map(SpanItem::captured).sum());
+            self.account.accept(self.sweep, self.batch.iter().map(SpanItem::receipt));
             self.exporter.spans_ended(trace, &mut self.batch, &mut self.account);
         }
     }
@@ -401,25 +414,32 @@ impl Pipeline {
         let Some(trace) = trace else {
             // Its start is not known, which the order of a sweep rules out; were it so, it is counted.
             self.taken += 1;
-            self.account.accept(self.sweep, 1, 0);
-            self.account.drop_unseen([Receipt::of(self.sweep)], DropReason::ExportThread);
+            self.lose_unknown();
             return;
         };
         self.ended.push(trace.key);
+        trace.settle_losses();
         if trace.is_discarded() {
-            self.collector.budget.give_back(1, 0);
+            self.collector.give_back(1, 0);
             self.exporter.trace_discarded(&trace, &mut self.account);
             return;
         }
         let root = SpanRecord::root(&trace, Some(end));
         let details = trace.take_span(root.id);
+        let holder = self.collector.shares.holder(trace.tenant().as_ref(), self.last_sweep);
         let of_trace = trace.state().take_bytes();
-        let captured = of_trace + details.as_ref().map_or(0, |details| details.bytes);
+        let end = TraceItem { root, details, sweep: self.sweep, holder, of_trace };
         self.taken += 1;
-        self.account.accept(self.sweep, 1, captured);
-        self.count(View::new(&trace, &root, details.as_deref()));
-        let end = TraceItem { root, details, sweep: self.sweep, captured };
+        self.account.accept(self.sweep, [end.receipt()]);
+        self.count(View::new(&trace, &end.root, end.details.as_deref()));
         self.exporter.trace_ended(&trace, end, &mut self.account);
+    }
+
+    /// Something came of a trace that is not known.
+    fn lose_unknown(&mut self) {
+        let receipt = Receipt::of(self.sweep);
+        self.account.accept(self.sweep, [receipt]);
+        self.account.drop_unseen([receipt], DropReason::ExportThread);
     }
 
     fn count(&self, span: View<'_>) {
@@ -546,5 +566,7 @@ impl Pipeline {
 
 #[cfg(all(test, tracium_loom))]
 mod models;
+mod notices;
+mod sharing;
 #[cfg(all(test, not(tracium_loom)))]
 mod tests;

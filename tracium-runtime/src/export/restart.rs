@@ -24,7 +24,12 @@ pub(crate) struct Recipe {
 }
 
 impl Recipe {
-    pub(crate) fn new(targets: Vec<Target>, mask: Option<&Mask>, spool: Option<&SpoolSettings>, on_terminate: Option<Duration>) -> Self {
+    pub(crate) fn new(
+        targets: Vec<Target>,
+        mask: Option<&Mask>,
+        spool: Option<&SpoolSettings>,
+        on_terminate: Option<Duration>,
+    ) -> Self {
         let of = |target: Target| -> (&'static str, Make) {
             let (mask, spool) = (mask.cloned(), spool.cloned());
             (target.name(), Box::new(move || prepare(&target, mask.clone(), spool.as_ref())))
@@ -68,7 +73,12 @@ impl Recipe {
         let ledgers = collector.exporters.get_or_init(|| {
             // For as long as the process lives, like the collector's.
             let beside = |_: &_| -> &'static Ledger { Box::leak(Box::default()) };
-            let ledgers = self.exporters.iter().take(1).map(|_| &collector.ledger).chain(self.exporters.iter().skip(1).map(beside));
+            let ledgers = self
+                .exporters
+                .iter()
+                .take(1)
+                .map(|_| &collector.ledger)
+                .chain(self.exporters.iter().skip(1).map(beside));
             self.exporters.iter().map(|(name, _)| *name).zip(ledgers).collect()
         });
         let mut exporters = exporters.into_iter();
@@ -97,8 +107,9 @@ pub(super) fn write_off(collector: &Collector, stray: u64, captured: usize) {
     common.passed.offered.fetch_add(stray, Ordering::Relaxed);
     common.passed.kept_back.fetch_add(unseen as u64, Ordering::Relaxed);
     common.drop_unseen(DropReason::ExportThread, unseen);
-    collector.budget.give_back(stray as usize, captured);
+    collector.give_back(stray as usize, captured);
     let held = forget_held(collector, common);
+    collector.shares.lose_held(DropReason::ExportThread);
     common.drop(DropReason::ExportThread, held.saturating_sub(undecided));
 
     let meant = common.passed.offered.load(Ordering::Relaxed) - common.passed.kept_back.load(Ordering::Relaxed);
@@ -113,7 +124,7 @@ pub(super) fn write_off(collector: &Collector, stray: u64, captured: usize) {
 
 fn forget_held(collector: &Collector, ledger: &Ledger) -> usize {
     let held = ledger.held.swap(0, Ordering::Relaxed);
-    collector.budget.give_back(held, ledger.passed.held_bytes.swap(0, Ordering::Relaxed));
+    collector.give_back(held, ledger.passed.held_bytes.swap(0, Ordering::Relaxed));
     held
 }
 

@@ -10,6 +10,7 @@ use super::account::Receipt;
 use super::{Account, Exporter, SpanItem, SpanRecord, TraceItem, Tracked};
 use crate::collect::Collector;
 use crate::collect::ledger::DropReason;
+use crate::collect::shares::Excess;
 use crate::trace::Status;
 
 /// How long a trace that opened has to name its tenant before the sampler is asked.
@@ -194,6 +195,21 @@ impl Exporter for Sampling {
             self.leave_all_out(account);
         }
         self.inner.dispatch(now, all, account);
+    }
+
+    fn evict(&mut self, excess: &mut Excess, account: &mut Account) {
+        for held in self.held.values_mut() {
+            if excess.is_spent() {
+                return;
+            }
+            let before = held.spans.len();
+            let gone: Vec<_> = held.spans.extract_if(.., |span| span.receipt().is_taken_by(excess)).collect();
+            let count = before - held.spans.len();
+            self.count -= count;
+            self.collector.ledger.undecided.fetch_sub(count, Ordering::Relaxed);
+            account.drop_unseen(gone.iter().map(SpanItem::receipt), DropReason::QueueFull);
+        }
+        self.inner.evict(excess, account);
     }
 
     fn poll_progress(&mut self, cx: &mut Context<'_>, account: &mut Account) -> Poll<()> {

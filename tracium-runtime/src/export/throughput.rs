@@ -6,6 +6,7 @@ use super::{SpanItem, SpanRecord, Tracked};
 use crate::SpanId;
 use crate::clock::Timestamp;
 use crate::collect::policy::Policy;
+use crate::collect::shares::HolderId;
 use crate::collect::{Budget, Collector, Sink};
 use crate::tenant::TenantId;
 use crate::trace::{SpanMeta, Status, TenantMark, TraceCore, TraceMeta};
@@ -56,6 +57,7 @@ pub fn encode(encoding: Encoding, spans: usize, rounds: usize) -> Encoded {
             },
             details: None,
             sweep: 1,
+            holder: HolderId::NOBODY,
         }
     };
     let items: Vec<SpanItem> = (0..spans).map(items).collect();

@@ -1,8 +1,10 @@
 //! A trace, shared by all who record in it.
 
 mod opening;
+#[cfg(feature = "collect")]
+mod pressed;
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 pub(crate) use self::opening::{Opening, RootPlace};
@@ -66,7 +68,12 @@ pub(crate) struct TraceCore {
     pub(crate) started: Timestamp,
     pub(crate) sink: Sink,
     /// The buffers had room for it; without, nothing of it is kept and all is counted.
-    pub(crate) admitted: bool,
+    admitted: bool,
+    /// Its tenant has its share of buffers that are almost full: until there is more, nothing more of it is kept.
+    held_back: AtomicBool,
+    /// What was lost of it before any exporter had it, and is not counted on its tenant yet: to full buffers, and in the
+    /// upper half after `shutdown`.
+    lost: AtomicU64,
     /// Something was recorded on some span: plain spans need no look behind the lock.
     recorded: AtomicBool,
     /// Opened, then refused by its tenant scope: it never was.
@@ -116,6 +123,8 @@ impl TraceCore {
             started: Timestamp::now(),
             sink: from.sink.of_this_process(),
             admitted: true,
+            held_back: AtomicBool::new(false),
+            lost: AtomicU64::new(0),
             recorded: AtomicBool::new(false),
             discarded: AtomicBool::new(false),
             sampled: AtomicU8::new(UNDECIDED),
@@ -128,6 +137,8 @@ impl TraceCore {
 
     /// Lets go of what a trace that is over still holds.
     pub(crate) fn clear(&mut self) {
+        #[cfg(feature = "collect")]
+        self.settle_losses();
         self.give_back();
         self.spec = None;
         *self.state.get_mut().unwrap_or_else(PoisonError::into_inner) = TraceState::default();
@@ -279,6 +290,13 @@ impl TraceCore {
         self.state().tenant.clone()
     }
 
+    /// The tenant of `span`: its own, in a trace of none.
+    fn tenant_of(&self, span: SpanId) -> Option<TenantId> {
+        let state = self.state();
+        let own = state.span(span).and_then(|details| details.tenant.clone());
+        own.or_else(|| state.tenant.clone())
+    }
+
     /// Names the trace after `tenant`, which works until the backend has heard of it, or a span of another is in it.
     pub(crate) fn try_name(&self, tenant: Option<&TenantId>) -> bool {
         let mut state = self.state();
@@ -286,6 +304,9 @@ impl TraceCore {
         if may {
             state.tenant = tenant.cloned();
             self.named.fetch_add(1, Ordering::Release);
+            drop(state);
+            #[cfg(feature = "collect")]
+            self.ask_anew(tenant);
         }
         may
     }
@@ -315,11 +336,16 @@ impl TraceCore {
         self.named.load(Ordering::Acquire)
     }
 
+    /// Whether the buffers take what comes of it.
+    pub(crate) fn is_admitted(&self) -> bool {
+        self.admitted && !self.held_back.load(Ordering::Relaxed)
+    }
+
     /// Whether its spans go into the collector's buffers.
     #[cfg_attr(not(feature = "collect"), allow(clippy::unused_self))]
     pub(crate) fn is_collected(&self) -> bool {
         #[cfg(feature = "collect")]
-        return self.admitted && self.sink.collector().is_some();
+        return self.is_admitted() && self.sink.collector().is_some();
         #[cfg(not(feature = "collect"))]
         false
     }
@@ -357,7 +383,7 @@ impl TraceCore {
 
     /// Puts a value into a field of `span`, if the buffers have room for its bytes; else a note that says so.
     pub(crate) fn record(&self, span: SpanId, value: Json, field: impl FnOnce(&mut SpanDetails) -> &mut Option<Json>) {
-        let (value, bytes) = self.admit(value);
+        let (value, bytes) = self.admit_for(value, &|| self.tenant_of(span));
         let before = self.with_span(span, |details| {
             let before = field(details).replace(value).map_or(0, |before| before.len()).min(details.bytes);
             details.bytes = details.bytes - before + bytes;
@@ -370,8 +396,12 @@ impl TraceCore {
 
     /// The value, or a note where the buffers have no room for it; and the bytes it was admitted with.
     pub(crate) fn admit(&self, value: Json) -> (Json, usize) {
+        self.admit_for(value, &|| self.tenant())
+    }
+
+    fn admit_for(&self, value: Json, whose: &dyn Fn() -> Option<TenantId>) -> (Json, usize) {
         let bytes = value.len();
-        if self.sink.admit_bytes(bytes) {
+        if self.sink.admit_bytes(bytes, whose) {
             (value, bytes)
         } else {
             (Json::from_valid(format!("\"[dropped: {bytes} bytes, buffers full]\"")), 0)
@@ -403,7 +433,7 @@ impl TraceCore {
             error.message = Box::default();
         }
         let mut bytes = error.message.len();
-        if !self.sink.admit_bytes(bytes) {
+        if !self.sink.admit_bytes(bytes, &|| self.tenant_of(span)) {
             error.message = Box::default();
             bytes = 0;
         }
@@ -431,6 +461,8 @@ impl TraceCore {
 
 impl Drop for TraceCore {
     fn drop(&mut self) {
+        #[cfg(feature = "collect")]
+        self.settle_losses();
         self.give_back();
     }
 }

@@ -99,6 +99,12 @@ impl TraceState {
         self.details.as_mut().map_or(0, |details| std::mem::take(&mut details.bytes))
     }
 
+    /// The bytes of all that is recorded.
+    pub(crate) fn bytes(&self) -> usize {
+        let of_spans = self.spans.as_ref().map_or(0, |spans| spans.values().map(|details| details.bytes).sum());
+        self.details().bytes + of_spans
+    }
+
     /// The bytes of all that was recorded and nobody took.
     pub(crate) fn take_all_bytes(&mut self) -> usize {
         let spans = self.spans.take().map_or(0, |spans| spans.values().map(|details| details.bytes).sum());

@@ -162,6 +162,7 @@ mod tests {
     use super::*;
     use crate::clock::Timestamp;
     use crate::collect::policy::Policy;
+    use crate::collect::shares::HolderId;
     use crate::collect::{Budget, Collector, Sink, install_thread, uninstall_thread};
     use crate::export::{Handle, Totals};
     use crate::stats::Stats;
@@ -245,20 +246,17 @@ mod tests {
 
         fn span(&mut self, trace: &Arc<Tracked>, parent: SpanId) {
             assert_eq!(self.collector.budget.take_records(1), 1);
-            self.account.accept(1, 1, 0);
             let record = Self::record(trace, parent, 1);
-            let item = SpanItem { record, details: None, sweep: 1 };
+            let item = SpanItem { record, details: None, sweep: 1, holder: HolderId::NOBODY };
+            self.account.accept(1, [item.receipt()]);
             self.console.spans_ended(trace, &mut vec![item], &mut self.account);
         }
 
         fn end(&mut self, trace: &Arc<Tracked>) {
             let root = SpanRecord { ended: Some(Timestamp::now()), ..SpanRecord::root(trace, None) };
-            self.account.accept(1, 1, 0);
-            self.console.trace_ended(
-                trace,
-                TraceItem { root, details: None, sweep: 1, captured: 0 },
-                &mut self.account,
-            );
+            let end = TraceItem { root, details: None, sweep: 1, holder: HolderId::NOBODY, of_trace: 0 };
+            self.account.accept(1, [end.receipt()]);
+            self.console.trace_ended(trace, end, &mut self.account);
         }
 
         /// Dispatches after `wait`; gives the heads of the lines that were printed.

@@ -30,15 +30,18 @@ impl Gate {
 
     /// How long to wait after the `attempts`-th failure. Where the backend as a whole is down, everyone waits.
     pub(crate) fn pause(&mut self, attempts: u32, asked: Option<Duration>, backend_down: bool) -> Duration {
+        let now = Instant::now();
         let attempts = if backend_down {
-            self.failures += 1;
+            // Requests that were under way together fail together: that is one failure.
+            if self.until.is_none_or(|until| until <= now) {
+                self.failures += 1;
+            }
             self.failures
         } else {
             attempts
         };
         let pause = asked.map_or_else(|| self.backoff.pause(attempts), |asked| asked.min(LONGEST_ASKED));
         if backend_down {
-            let now = Instant::now();
             self.since.get_or_insert(now);
             self.until = Some(now + pause);
         }
@@ -103,6 +106,13 @@ mod tests {
         gate.open();
         assert_eq!(gate.width(now, 32), 32);
         assert!(!gate.is_down_for(Duration::ZERO, now));
+    }
+
+    #[test]
+    fn requests_that_fail_together_are_one_failure() {
+        let mut gate = Gate::new(Backoff::default());
+        let pauses: Vec<_> = (0..32).map(|_| gate.pause(1, None, true)).collect();
+        assert!(pauses.iter().all(|pause| *pause <= Backoff::default().first), "{pauses:?}");
     }
 
     #[test]

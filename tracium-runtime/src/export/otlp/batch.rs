@@ -7,10 +7,13 @@ use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 
+use super::super::Account;
 use super::super::account::Receipt;
 use super::super::spool::Slip;
 use super::names;
 use super::wire::{Read, len_tag, put_bytes, put_message, put_text, put_varint, read_fields, varint_len};
+use crate::collect::ledger::DropReason;
+use crate::collect::shares::Excess;
 use crate::tenant::TenantId;
 
 /// The most spans of one request.
@@ -37,6 +40,26 @@ impl Open {
 
     pub(super) fn is_full(&self) -> bool {
         self.receipts.len() >= MOST_SPANS || self.spans.len() >= MOST_BYTES
+    }
+
+    /// Lets go of the spans that are in excess.
+    pub(super) fn evict(&mut self, excess: &mut Excess, account: &mut Account) {
+        if !self.receipts.iter().any(|receipt| receipt.is_wanted_by(excess)) {
+            return;
+        }
+        let Some(spans) = spans_in(&self.spans).filter(|spans| spans.len() == self.receipts.len()) else { return };
+        let mut kept = Self { since: self.since, ..Self::new(Vec::new()) };
+        let mut gone = Vec::new();
+        for (span, receipt) in spans.into_iter().zip(&self.receipts) {
+            if receipt.is_taken_by(excess) {
+                gone.push(*receipt);
+            } else {
+                put_bytes(&mut kept.spans, SPAN, span);
+                kept.receipts.push(*receipt);
+            }
+        }
+        *self = kept;
+        account.drop_all(gone, DropReason::QueueFull);
     }
 }
 
@@ -112,6 +135,15 @@ impl Envelope {
         }
     }
 
+    /// The spans of a request, as before it was sealed.
+    pub(super) fn open(&self, batch: &Batch) -> Option<Open> {
+        let body = if self.gzip { decompress(&batch.body)? } else { batch.body.clone() };
+        let mut open = Open::new(Vec::with_capacity(body.len()));
+        spans_of(&body)?.iter().for_each(|span| put_bytes(&mut open.spans, SPAN, span));
+        open.receipts.clone_from(&batch.receipts);
+        Some(open)
+    }
+
     /// The same spans in two requests; `None` where there is but one.
     pub(super) fn split(&self, batch: &Batch) -> Option<[Batch; 2]> {
         let body = if self.gzip { decompress(&batch.body)? } else { batch.body.clone() };
@@ -133,17 +165,23 @@ impl Envelope {
 
 /// The spans in a request that [`Envelope::seal`] made.
 fn spans_of(body: &[u8]) -> Option<Vec<&[u8]>> {
-    fn field(message: &[u8], number: u64) -> Option<Vec<&[u8]>> {
-        let fields = read_fields(message)?;
-        let bytes = fields.into_iter().filter_map(|(field, value)| match value {
-            Read::Bytes(bytes) if field == number => Some(bytes),
-            _ => None,
-        });
-        Some(bytes.collect())
-    }
     let resource_spans = *field(body, 1)?.first()?;
     let scope_spans = *field(resource_spans, 2)?.first()?;
+    spans_in(scope_spans)
+}
+
+/// The spans in `ScopeSpans`, or in what is going to be one.
+fn spans_in(scope_spans: &[u8]) -> Option<Vec<&[u8]>> {
     field(scope_spans, 2)
+}
+
+fn field(message: &[u8], number: u64) -> Option<Vec<&[u8]>> {
+    let fields = read_fields(message)?;
+    let bytes = fields.into_iter().filter_map(|(field, value)| match value {
+        Read::Bytes(bytes) if field == number => Some(bytes),
+        _ => None,
+    });
+    Some(bytes.collect())
 }
 
 /// Level 1: spans repeat themselves so much that more effort gains little.

@@ -10,10 +10,12 @@ use super::super::account::Receipt;
 use super::super::http::{Client, Gate, Reply, secret_header, warn_of_loss};
 use super::super::spool::{DOWN, Spool};
 use super::answer::{Verdict, judge};
-use super::batch::{Batch, Envelope};
+use super::batch::{Batch, Envelope, Open};
 use crate::collect::ledger::DropReason;
+use crate::collect::shares::Excess;
 use crate::config::{Backoff, InitError};
 use crate::content::scrub_text;
+use crate::tenant::TenantId;
 
 /// Requests under way at once.
 const IN_FLIGHT: usize = 8;
@@ -181,6 +183,35 @@ impl Destination {
         if let (true, Some(spool), Some(slip)) = (settled, spool, slip) {
             spool.settle(slip);
         }
+    }
+
+    /// Lets go of what is in excess, the latest first. A request that holds something else as well is taken apart; what is
+    /// left of it is given back with the tenant that it names.
+    pub(super) fn evict(
+        &mut self,
+        envelope: &Envelope,
+        excess: &mut Excess,
+        account: &mut Account,
+    ) -> Vec<(Option<TenantId>, Open)> {
+        let mut kept = Vec::new();
+        for at in (0..self.waiting.len()).rev() {
+            if excess.is_spent() {
+                break;
+            }
+            let wanted = |batch: &Batch| batch.receipts.iter().any(|receipt| receipt.is_wanted_by(excess));
+            let Some(mut open) =
+                self.waiting.get(at).filter(|batch| wanted(batch)).and_then(|batch| envelope.open(batch))
+            else {
+                continue;
+            };
+            open.evict(excess, account);
+            if let Some(batch) = self.waiting.remove(at)
+                && !open.receipts.is_empty()
+            {
+                kept.push((batch.tenant, open));
+            }
+        }
+        kept
     }
 
     /// Lets go of everything that waits; what is in the spool stays there.

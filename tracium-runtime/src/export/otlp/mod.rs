@@ -42,6 +42,7 @@ use super::http::{Client, Reply, warn_of_loss};
 use super::spool::Spool;
 use super::{Account, Exporter, SpanItem, SpanRecord, TraceItem, Tracked, View};
 use crate::collect::ledger::DropReason;
+use crate::collect::shares::Excess;
 use crate::config::{InitError, Mask, OtlpTarget};
 use crate::tenant::TenantId;
 use crate::trace::TenantMark;
@@ -133,6 +134,19 @@ impl Otlp {
         }
     }
 
+    /// Puts spans that are encoded back among those that wait for company.
+    fn reopen(&mut self, route: Route, spans: &[u8], receipts: &[Receipt]) {
+        let spare = &mut self.spare;
+        let open = self.open.entry(route.clone()).or_insert_with(|| Open::new(spare.pop().unwrap_or_default()));
+        open.spans.extend_from_slice(spans);
+        open.receipts.extend_from_slice(receipts);
+        if open.is_full()
+            && let Some(full) = self.open.remove(&route)
+        {
+            self.seal(&route, full);
+        }
+    }
+
     fn seal(&mut self, route: &Route, open: Open) {
         const MOST_SPARE: usize = 4;
         let Open { mut spans, receipts, .. } = open;
@@ -213,6 +227,21 @@ impl Exporter for Otlp {
                 let task = self.flying.spawn(sent);
                 self.sent.insert(task.id(), (*number, batch));
             }
+        }
+    }
+
+    fn evict(&mut self, excess: &mut Excess, account: &mut Account) {
+        for open in self.open.values_mut() {
+            open.evict(excess, account);
+        }
+        self.open.retain(|_, open| !open.receipts.is_empty());
+        let mut kept = Vec::new();
+        for (number, destination) in &mut self.destinations {
+            let rest = destination.evict(&self.envelope, excess, account);
+            kept.extend(rest.into_iter().map(|(tenant, open)| (Route { destination: *number, tenant }, open)));
+        }
+        for (route, open) in kept {
+            self.reopen(route, &open.spans, &open.receipts);
         }
     }
 

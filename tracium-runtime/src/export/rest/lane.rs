@@ -8,6 +8,7 @@ use super::super::{Account, SpanItem, SpanRecord, TraceItem, Tracked, View};
 use super::summary::Summary;
 use crate::TenantId;
 use crate::collect::ledger::DropReason;
+use crate::collect::shares::Excess;
 use crate::trace::details::SpanDetails;
 
 /// How long an open trace waits for its own code to name it. The create must leave within a second.
@@ -153,6 +154,30 @@ impl Lane {
     /// Done, and nobody is left who could add to it.
     pub(super) fn is_abandoned(&self) -> bool {
         self.abandoned && self.is_done()
+    }
+
+    /// Lets go of what is in excess and not under way; false where there is none of it here. A trace that has ended and
+    /// that the backend has not heard of goes as a whole.
+    pub(super) fn evict(&mut self, excess: &mut Excess, account: &mut Account) -> bool {
+        let flying = if self.state == State::Waiting { self.sent } else { 0 };
+        let mut at = 0;
+        let mut gone = Vec::new();
+        self.spans.retain(|span| {
+            at += 1;
+            let goes = at > flying && span.receipt().is_taken_by(excess);
+            if goes {
+                gone.push(span.receipt());
+            }
+            !goes
+        });
+        let unheard = !self.created && self.state == State::Idle && self.spans.is_empty() && self.gone.is_none();
+        if unheard && let Some(end) = self.end.take_if(|end| end.receipt().is_taken_by(excess)) {
+            gone.push(end.receipt());
+            self.gone = Some(DropReason::QueueFull);
+        }
+        let any = !gone.is_empty();
+        account.drop_all(gone, DropReason::QueueFull);
+        any
     }
 
     /// Counts what lies here, where the backend will never take it.

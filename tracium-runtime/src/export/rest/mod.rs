@@ -44,6 +44,7 @@ use super::http::{Gate, warn_of_loss};
 use super::spool::Spool;
 use super::{Account, Exporter, SpanItem, SpanRecord, TraceItem, Tracked};
 use crate::collect::ledger::DropReason;
+use crate::collect::shares::Excess;
 use crate::config::{Endpoint, InitError, Mask};
 
 /// Requests under way at once, of different traces.
@@ -274,6 +275,19 @@ impl Exporter for Rest {
                 self.send(key, account);
             }
         }
+    }
+
+    fn evict(&mut self, excess: &mut Excess, account: &mut Account) {
+        let mut touched = Vec::new();
+        for (key, lane) in &mut self.lanes {
+            if excess.is_spent() {
+                break;
+            }
+            if lane.evict(excess, account) {
+                touched.push(*key);
+            }
+        }
+        touched.into_iter().for_each(|key| self.settle(key, account));
     }
 
     fn poll_progress(&mut self, cx: &mut Context<'_>, account: &mut Account) -> Poll<()> {

@@ -55,6 +55,10 @@ impl Opening {
         Self { sink, ..self }
     }
 
+    pub(crate) fn tenant(&self) -> Option<&TenantId> {
+        self.tenant.as_ref()
+    }
+
     pub(crate) fn open(self, place: RootPlace) -> TraceCore {
         let Self { meta, spec, tenant, sink } = self;
         let mut core = TraceCore {
@@ -67,6 +71,8 @@ impl Opening {
             spec: None,
             started: Timestamp::now(),
             admitted: place.ticket != Ticket::REFUSED,
+            held_back: AtomicBool::new(false),
+            lost: AtomicU64::new(0),
             sink,
             recorded: AtomicBool::new(false),
             discarded: AtomicBool::new(false),
@@ -96,6 +102,8 @@ impl Opening {
             started,
             sink,
             admitted,
+            held_back,
+            lost,
             recorded,
             discarded,
             sampled,
@@ -111,6 +119,8 @@ impl Opening {
         *started = Timestamp::now();
         *sink = self.sink;
         *admitted = true;
+        *held_back.get_mut() = false;
+        *lost.get_mut() = 0;
         *recorded.get_mut() = false;
         *discarded.get_mut() = false;
         *sampled.get_mut() = UNDECIDED;

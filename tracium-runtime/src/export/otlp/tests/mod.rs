@@ -64,7 +64,7 @@ impl Export {
     ) -> Self {
         let mut target = Self::target(url);
         change(&mut target);
-        let collector = Collector::new(budget, Policy { content: true, per_tenant: None, sampler });
+        let collector = Collector::new(budget, Policy { content: true, sampler, ..Policy::default() });
         install_thread(Sink::Collector(collector));
         let otlp: Box<dyn Exporter> = Box::new(Otlp::new(&target, None).unwrap());
         let exporters = std::iter::once(("otlp", otlp)).chain(beside).collect();
