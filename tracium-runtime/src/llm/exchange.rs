@@ -7,9 +7,9 @@ use std::time::Duration;
 use serde_core::Serialize;
 
 use super::body::{Body, Whole};
+use super::framing::json;
 use super::request::{Asked, Request, Route};
 use crate::clock::Timestamp;
-use crate::content::{self, Limits};
 use crate::context::{Context, SpanRef, open};
 use crate::panics::contained;
 use crate::tenant::TenantId;
@@ -108,11 +108,10 @@ impl Exchange {
         let mut asked = Asked::read(&route, request, captures)?;
         let began = Timestamp::now();
         let call = Call::open(&mut context, &mut asked, tenant, captures)?;
-        let body = Body::new(route.api());
         Some(Self(Box::new(Running {
             call,
             asked,
-            body,
+            body: Body::default(),
             began,
             first_token: None,
             status: None,
@@ -136,7 +135,7 @@ impl Exchange {
             ["x-request-id", "request-id", "x-amzn-requestid", "apim-request-id", "x-goog-request-id"];
         let running = &mut *self.0;
         running.status = Some(status);
-        running.body.begin(status, content_type);
+        running.body.begin(content_type);
         running.request_id = REQUEST_IDS
             .iter()
             .find_map(|name| contained(|| header(name)).flatten())
@@ -168,11 +167,8 @@ impl Exchange {
         if !running.open {
             return;
         }
-        let json = content::to_json(value, &Limits::CAPTURE);
-        if let Ok(value) = serde_json::from_str(json.as_str()) {
-            running.body.whole(value);
-            running.finish(Ending::Complete);
-        }
+        running.body.whole(json::of(value).unwrap_or_default());
+        running.finish(Ending::Complete);
     }
 
     /// The body is complete.
