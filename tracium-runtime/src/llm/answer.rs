@@ -57,7 +57,7 @@ impl Answer {
     /// What the model said: its text alone, where that is all; else its messages as the conventions have them.
     pub(crate) fn output(&self) -> Option<Json> {
         let value = &self.value;
-        if value.is_null() || is_error(value) {
+        if value.is_null() || (is_error(value) && !Output::is_response(value)) {
             return None;
         }
         // Vectors and sounds are not for reading.
@@ -118,10 +118,10 @@ fn captured(value: &(impl Serialize + ?Sized)) -> Json {
     content::to_json(value, &Limits::CAPTURE)
 }
 
-/// Says of `span` what `answer` says.
-pub(super) fn note(trace: &TraceCore, span: SpanId, captures: bool, answer: &Answer) {
+/// Says of `span` what `answer` says; of its content only where it `says` so.
+pub(super) fn note(trace: &TraceCore, span: SpanId, says: bool, answer: &Answer) {
     trace.with_span(span, |details| answer.note(details));
-    if captures {
+    if says {
         if let Some(output) = answer.output() {
             trace.record(span, output, |details| &mut details.output);
         }

@@ -146,6 +146,19 @@ impl Body {
         Answer::of(self.fold.take())
     }
 
+    /// Bytes that are held.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        let framing = match &self.framing {
+            Framing::Json { reader, .. } => reader.held(),
+            Framing::Events(events) => events.held(),
+            Framing::Messages(messages) => messages.held(),
+            Framing::Text(kept) => kept.capacity(),
+            Framing::Unknown | Framing::Binary => 0,
+        };
+        framing + self.fold.held()
+    }
+
     /// A body that is no JSON, where it is text.
     pub(super) fn text(&self) -> Option<&str> {
         match &self.framing {

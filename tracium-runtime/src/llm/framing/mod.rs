@@ -5,5 +5,3 @@ pub(super) mod aws;
 pub(super) mod base64;
 pub(super) mod json;
 pub(super) mod sse;
-#[cfg(test)]
-mod tests;
