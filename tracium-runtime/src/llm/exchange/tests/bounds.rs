@@ -34,7 +34,7 @@ fn new_answers_blocks_and_calls_without_end_hold_no_more_than_the_bound() {
     for body in &mut bodies {
         body.begin(Some("text/event-stream"));
     }
-    for n in 0..100_000 {
+    for n in 0..10_000 {
         let name = format!("{n}{}", "n".repeat(500));
         let events = [
             format!("data: {{\"choices\":[{{\"index\":{n},\"delta\":{{\"content\":\"{name}\"}}}}]}}\n\n"),
@@ -68,7 +68,7 @@ fn one_event_or_one_answer_without_end_holds_no_more_than_its_bound() {
             let mut body = Body::default();
             body.begin(Some(content_type));
             body.feed(begin.as_bytes());
-            for _ in 0..200 {
+            for _ in 0..40 {
                 body.feed(piece.as_bytes());
                 assert!(body.held() < MOST, "{begin}");
             }
