@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::families;
 use super::input::{anything, list};
 use super::message::Message;
 use super::parts::parts;
@@ -38,13 +39,20 @@ impl Output {
             let fields = value?.as_object()?;
             names.iter().find_map(|name| fields.get(*name)?.as_str()).map(str::to_owned)
         };
-        let is_response = value.is_some_and(|value| response(value).is_some());
+        let is_response = value.is_some_and(Self::is_response);
         Self {
             finish_reasons: answers.iter().filter_map(|answer| answer.reason.clone()).collect(),
             messages: answers.iter().map(Answer::to_json).collect(),
             model: text(&["model", "modelVersion", "model_version"]).filter(|_| is_response),
             id: text(&["id", "responseId", "response_id"]).filter(|_| is_response),
         }
+    }
+}
+
+impl Output {
+    /// Whether `value` is a response of one of the known APIs.
+    pub(crate) fn is_response(value: &Value) -> bool {
+        response(value).is_some()
     }
 }
 
@@ -92,6 +100,12 @@ fn response(value: &Value) -> Option<Vec<Answer>> {
         let message = Message::new("assistant", parts);
         return Some(vec![Answer { reason: of_status(fields), message }]);
     }
+    if let Some((text, reason)) = families::text(value) {
+        let mut parts = parts(&json!({"type": "thinking", "thinking": get("thinking")}));
+        parts.extend(super::parts::parts(text));
+        parts.extend(super::parts::parts(get("tool_calls")));
+        return Some(vec![Answer { message: Message::new("assistant", parts), reason }]);
+    }
     let nested = [get("message"), &get("output")["message"]].into_iter().find(|message| message.is_object());
     let message = match nested {
         Some(message) => assistant(message)?,
@@ -131,7 +145,7 @@ fn of_status(fields: &Map<String, Value>) -> Option<String> {
 }
 
 /// The conventions' names of reasons; one that they do not have stays.
-fn normal_reason(reason: &str) -> &str {
+pub(crate) fn normal_reason(reason: &str) -> &str {
     match reason.to_ascii_lowercase().as_str() {
         "stop" | "end_turn" | "stop_sequence" | "complete" | "completed" | "eos" => "stop",
         "length" | "max_tokens" | "max_output_tokens" | "model_length" => "length",

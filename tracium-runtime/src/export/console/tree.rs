@@ -134,6 +134,7 @@ impl Tree<'_> {
         if let Some(model) = model {
             cells.push(Cell::new(2, Paint::Model, model, 0));
         }
+        cells.push(Cell::new(2, Paint::Dim, &span.note, 0));
         lay_out(&mut line, cells);
         self.columns.fill(&mut line, self.style.width, Paint::Plain, Some(duration(span.took)), span.usage);
         line.end();
@@ -148,7 +149,7 @@ impl Tree<'_> {
         if let Some(error) = texts.error {
             let text = mask.apply("error", error.text());
             let text = text.trim_start().lines().next().unwrap_or_default();
-            let what = if matches!(error.type_name, "panic" | "cancelled") && text != error.type_name {
+            let what = if matches!(&*error.type_name, "panic" | "cancelled") && text != error.type_name {
                 format!("{}: ", error.type_name)
             } else {
                 String::new()

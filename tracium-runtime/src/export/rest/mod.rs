@@ -13,6 +13,7 @@
 //! | `parcel`, `parcels` | what a lane had when it went to disk, to be sent without it |
 
 mod answer;
+mod call;
 mod client;
 mod encode;
 mod lane;
