@@ -1,5 +1,5 @@
 //! axum queues, apalis works: a job runs under the tenant and in the trace that queued it, after a restart too. The queue
-//! is a SQLite file, `JOBS_DB` or one in the directory for temporary files, which needs no server.
+//! is a database of `SQLite` in a file, `JOBS_DB` or one in the directory for temporary files, which needs no server.
 //!
 //! ```sh
 //! cargo run --example jobs --features apalis,tower
