@@ -1,5 +1,5 @@
 //! axum queues, apalis works: a job runs under the tenant and in the trace that queued it, after a restart too. The queue
-//! is a SQLite file, `JOBS_DB` or one in the directory for temporary files, which needs no server.
+//! is a database of `SQLite` in a file, `JOBS_DB` or one in the directory for temporary files, which needs no server.
 //!
 //! ```sh
 //! cargo run --example jobs --features apalis,tower
@@ -17,8 +17,10 @@
 //! dead.
 
 use std::path::{Path as File, PathBuf};
+use std::time::Duration;
 
 use apalis_core::backend::TaskSink;
+use apalis_core::backend::ext::BackendExt;
 use apalis_core::error::BoxDynError;
 use apalis_core::task::builder::TaskBuilder;
 use apalis_core::worker::builder::WorkerBuilder;
@@ -49,7 +51,8 @@ pub(crate) async fn serve(listener: tokio::net::TcpListener, database: &File) ->
 
     // Workers are known by their names: one that was killed a moment ago still has its own.
     let worker = WorkerBuilder::new(format!("summaries-{}", std::process::id()))
-        .backend(queue.clone())
+        // A worker that finds nothing would look again at its next heartbeat only, half a minute later.
+        .backend(queue.clone().poll_with_interval(Duration::from_millis(200)))
         .layer(JobLayer::new().trace("summaries"));
     tokio::spawn(async move {
         if let Err(error) = worker.build(summarize).run().await {

@@ -1,4 +1,4 @@
-//! `tracium::apalis` over a SQLite file, which outlives the processes that queue, and those that work.
+//! `tracium::apalis` over a database in a file, which outlives the processes that queue, and those that work.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
