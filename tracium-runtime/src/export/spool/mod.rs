@@ -36,8 +36,6 @@ use crate::notice::Minute;
 
 /// How long a backend is down before what waits for it goes to disk: what is in memory then is lost to a kill.
 pub(crate) const DOWN: Duration = Duration::from_secs(1);
-/// The bytes of one file, but for its last unit.
-const FILE: usize = 1 << 20;
 /// The most that is on its way to disk at once, in bytes.
 const WRITING: usize = 8 << 20;
 /// Files of one destination that are being sent at once: each lies in memory meanwhile.
@@ -205,7 +203,7 @@ impl Spool {
         for unit in units {
             bytes += unit.payload.len();
             file.push(unit);
-            if bytes >= FILE {
+            if bytes >= self.place.file_bytes() {
                 self.write_file(destination, std::mem::take(&mut file), std::mem::take(&mut bytes));
             }
         }

@@ -15,6 +15,8 @@ use crate::id::next_random;
 
 /// Damaged files that are kept to be looked at.
 const MOST_DAMAGED: usize = 16;
+/// The most bytes of one file, but for its last unit.
+const LARGEST: u64 = 1 << 20;
 /// A file that is complete.
 const WHOLE: &str = "spool";
 /// The same, of which something may have been sent already.
@@ -45,6 +47,11 @@ impl Place {
         });
         tried.map_err(|error| InitError::Spool { path: root.display().to_string(), reason: error.to_string() })?;
         Ok(place)
+    }
+
+    /// The bytes of one file, but for its last unit: small enough for several to fit.
+    pub(super) fn file_bytes(&self) -> usize {
+        (self.max_bytes / 8).min(LARGEST) as usize
     }
 
     /// What the names of one accounting's directories begin with: its number is `whose` in this process. After a fork the
@@ -185,7 +192,7 @@ impl Store {
 
     /// Whether a file of the usual size fits.
     pub(super) fn has_room(&self) -> bool {
-        self.ours + self.others + super::FILE as u64 <= self.place.max_bytes
+        self.ours + self.others + self.place.file_bytes() as u64 <= self.place.max_bytes
     }
 
     /// Reads a file that is about to be sent.
