@@ -136,6 +136,8 @@ fn program_that_spools_more_and_more() {
     let _guard = start();
     loop {
         (0..20).for_each(|_| emit(10));
+        // No faster than the disk, so that what the next start sends is not without end.
+        until(|| tracium::stats().buffered_records < 5_000);
         println!("spooled {}", tracium::stats().spooled);
     }
 }

@@ -245,7 +245,7 @@ pub fn shutdown(timeout: Duration) -> FlushReport {
 pub(crate) fn finish(timeout: Duration) {
     if let Some(handle) = handle() {
         let at_the_end = timeout / 10;
-        handle.flush(timeout - at_the_end);
+        handle.flush(timeout.saturating_sub(at_the_end));
         handle.ask(at_the_end, |deadline, answer| Command::Finish { deadline, answer });
     }
 }

@@ -281,8 +281,8 @@ impl Exporter for Otlp {
         let sent = self.sent.drain().filter(|(_, (_, batch))| batch.slip.is_none());
         let sent = sent.flat_map(|(_, (_, batch))| batch.receipts);
         let waiting = self.destinations.values_mut().flat_map(Destination::take_waiting);
-        let writing = self.spool.as_mut().map(Spool::give_up).unwrap_or_default();
-        let receipts: Vec<Receipt> = open.chain(sent).chain(waiting).chain(writing).collect();
+        let on_its_way = self.spool.as_mut().map(Spool::give_up).unwrap_or_default();
+        let receipts: Vec<Receipt> = open.chain(sent).chain(waiting).chain(on_its_way).collect();
         account.drop_all(receipts, reason);
     }
 

@@ -146,6 +146,11 @@ impl Lane {
         Some(self.not_before.map_or(due, |at| due.max(at)))
     }
 
+    /// Its own code had the time to name its tenant, which holds once the trace is told of.
+    pub(super) fn is_named(&self, now: Instant) -> bool {
+        self.created || self.end.is_some() || now >= self.since + NAMING
+    }
+
     /// Nothing is left to send, and the backend knows that the trace ended.
     fn is_done(&self) -> bool {
         (self.ended || self.gone.is_some()) && self.spans.is_empty() && self.end.is_none() && self.state == State::Idle

@@ -149,6 +149,7 @@ impl Parcel {
     }
 
     fn read(payload: &[u8]) -> Option<Self> {
+        #[allow(clippy::option_option)] // As it was read, or not.
         fn tenant(fields: &mut Fields<'_>) -> Option<Option<TenantId>> {
             fields.some_text()?.map(TenantId::try_from).transpose().ok()
         }
@@ -230,15 +231,12 @@ impl Parcel {
 
     /// Too much at once: in two halves; one span alone is lost.
     pub(super) fn split(&mut self, account: &mut Account) {
-        match self.parts.front().and_then(halves) {
-            Some(halves) => {
-                self.parts.pop_front();
-                halves.into_iter().rev().for_each(|half| self.parts.push_front(half));
-            }
-            None => {
-                warn_of_loss(DropReason::TooLarge, "one span alone is too large for the backend");
-                self.refused(Call::Spans, DropReason::TooLarge, account);
-            }
+        if let Some(halves) = self.parts.front().and_then(halves) {
+            self.parts.pop_front();
+            halves.into_iter().rev().for_each(|half| self.parts.push_front(half));
+        } else {
+            warn_of_loss(DropReason::TooLarge, "one span alone is too large for the backend");
+            self.refused(Call::Spans, DropReason::TooLarge, account);
         }
     }
 

@@ -9,7 +9,7 @@ use super::super::http::warn_of_loss;
 use super::super::spool::{DOWN, Protocol, Read, Spool};
 use super::answer::{Call, Past, Verdict, judge};
 use super::client::Reply;
-use super::lane::State;
+use super::lane::{Lane, State};
 use super::parcel::Parcel;
 use super::{IN_FLIGHT, Key, Rest, note, step};
 use crate::collect::ledger::DropReason;
@@ -44,7 +44,7 @@ impl Rest {
         let relieve = spool.should_relieve(account);
         if relieve || (self.gate.is_down_for(DOWN, now) && now >= self.next_spill) {
             self.next_spill = now + OFTEN;
-            self.spill(&mut spool, account, |spool| spool.has_room(now));
+            self.spill(&mut spool, account, |lane| lane.is_named(now), |spool| spool.has_room(now));
         }
         if self.parcels.waiting() < ENOUGH {
             spool.fetch(now, |_| self.gate.width(now, IN_FLIGHT) > 0);
@@ -52,14 +52,21 @@ impl Rest {
         self.spool = Some(spool);
     }
 
-    /// What waits goes to disk, oldest first, for as long as `has_room`.
-    fn spill(&mut self, spool: &mut Spool, account: &mut Account, has_room: impl Fn(&Spool) -> bool) {
+    /// What waits in lanes that `may` go goes to disk, oldest first, for as long as there `has_room`.
+    fn spill(
+        &mut self,
+        spool: &mut Spool,
+        account: &mut Account,
+        may: impl Fn(&Lane) -> bool,
+        has_room: impl Fn(&Spool) -> bool,
+    ) {
         if !has_room(spool) {
             return;
         }
         spool.write(BACKEND, self.parcels.take_homeless().into_iter().map(Parcel::into_unit));
         let waiting = self.lanes.iter().filter(|(_, lane)| {
-            lane.state == State::Idle && lane.gone.is_none() && (!lane.spans.is_empty() || lane.end.is_some())
+            let has_items = !lane.spans.is_empty() || lane.end.is_some();
+            lane.state == State::Idle && lane.gone.is_none() && has_items && may(lane)
         });
         let mut keys: Vec<(Instant, Key)> = waiting.map(|(key, lane)| (lane.oldest, *key)).collect();
         keys.sort_unstable();
@@ -100,7 +107,7 @@ impl Rest {
             }
             called_back.into_iter().for_each(|key| self.settle(key, account));
             self.parcels.call_back();
-            self.spill(&mut spool, account, |_| true);
+            self.spill(&mut spool, account, |_| true, |_| true);
         }
         self.spool = Some(spool);
     }

@@ -56,6 +56,8 @@ impl<'a> Fields<'a> {
         self.take(length as usize)
     }
 
+    /// `Some(None)` is a text that is missing, and was written as such.
+    #[allow(clippy::option_option)]
     pub(crate) fn some_text(&mut self) -> Option<Option<&'a str>> {
         match self.u8()? {
             0 => Some(None),

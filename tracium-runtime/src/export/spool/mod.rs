@@ -7,6 +7,7 @@
 //! | `claim` | whose a directory is |
 //! | `store` | files in directories: written, found, read, set aside, removed |
 //! | `worker` | the thread that does so |
+//! | `done` | what becomes of what it was asked for |
 //!
 //! An exporter gives it units: what is sent as one, as the exporter encodes it, with the receipts of what it carries. Until
 //! a unit's file is on disk it counts as queued, from then on as spooled. What is read back comes as units again, whose
@@ -14,6 +15,7 @@
 //! file is removed.
 
 mod claim;
+mod done;
 mod fields;
 mod file;
 mod store;
@@ -21,23 +23,19 @@ mod worker;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 pub(crate) use self::fields::{Fields, put_bytes, put_some_text, put_u32};
 pub(crate) use self::file::Protocol;
-use self::store::{Content, Filed, Place, Refusal, Unread};
-use self::worker::{Done, Job, Worker};
+use self::store::{Filed, Place};
+use self::worker::{Job, Worker};
 use super::Account;
 use super::account::Receipt;
-use crate::collect::ledger::DropReason;
 use crate::config::{InitError, SpoolSettings};
 use crate::notice::Minute;
 
 /// How long a backend is down before what waits for it goes to disk: what is in memory then is lost to a kill.
 pub(crate) const DOWN: Duration = Duration::from_secs(1);
-/// The bytes of one file, but for its last unit.
-const FILE: usize = 1 << 20;
 /// The most that is on its way to disk at once, in bytes.
 const WRITING: usize = 8 << 20;
 /// Files of one destination that are being sent at once: each lies in memory meanwhile.
@@ -103,6 +101,7 @@ struct Writing {
 }
 
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools)] // Each is so or not, whatever the others are.
 pub(crate) struct Spool {
     place: Place,
     /// Where all of it goes, where there is but one place.
@@ -204,7 +203,7 @@ impl Spool {
         for unit in units {
             bytes += unit.payload.len();
             file.push(unit);
-            if bytes >= FILE {
+            if bytes >= self.place.file_bytes() {
                 self.write_file(destination, std::mem::take(&mut file), std::mem::take(&mut bytes));
             }
         }
@@ -299,114 +298,6 @@ impl Spool {
         let of_file = |(_, writing): (u64, Writing)| writing.units.iter().flat_map(receipts).collect::<Vec<_>>();
         self.writing.drain().flat_map(of_file).collect()
     }
-
-    /// Takes what the thread has done; pending where there is nothing.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, account: &mut Account) -> Poll<Read> {
-        let Some(worker) = &mut self.worker else { return Poll::Pending };
-        match worker.done.poll_recv(cx) {
-            Poll::Ready(Some(done)) => Poll::Ready(self.take(done, account)),
-            Poll::Ready(None) => {
-                self.fail("the spool's thread ended: what does not fit into memory is lost", account);
-                (self.removing, self.loading) = (0, false);
-                let back = self.writing.drain().flat_map(|(_, writing)| unshared(writing.units)).collect();
-                self.writing_bytes = 0;
-                Poll::Ready(Read::Back(back))
-            }
-            Poll::Pending => Poll::Pending,
-        }
-    }
-
-    fn take(&mut self, done: Done, account: &mut Account) -> Read {
-        match done {
-            Done::Written { number, filed } => return self.written(number, filed, account),
-            Done::Loaded { number, content } => return self.content(number, content, account),
-            Done::Removed => {
-                self.removing = self.removing.saturating_sub(1);
-                self.full = false;
-            }
-            Done::Looked { found, has_room } => {
-                self.looked = true;
-                self.full &= !has_room;
-                for filed in found {
-                    if filed.foreign {
-                        account.recover(filed.count as usize);
-                    }
-                    let number = self.number();
-                    let destination = self.only_destination;
-                    self.lay_down(number, Waiting { filed, destination });
-                }
-            }
-            Done::Note(note) => say(&note, account),
-        }
-        Read::News
-    }
-
-    fn written(&mut self, number: u64, filed: Result<Filed, Refusal>, account: &mut Account) -> Read {
-        let Some(Writing { units, bytes, destination }) = self.writing.remove(&number) else {
-            // It was given up, and counted as lost. It is on disk all the same, for the next start to find.
-            return Read::News;
-        };
-        self.writing_bytes -= bytes;
-        match filed {
-            Ok(filed) => {
-                self.write_after = None;
-                account.spool(units.iter().flat_map(|unit| unit.receipts.iter().copied()));
-                self.lay_down(number, Waiting { filed, destination: Some(destination) });
-                Read::News
-            }
-            Err(refusal) => {
-                match refusal {
-                    Refusal::Full => {
-                        self.full = true;
-                        say("the spool is full to its bound: what does not fit into memory is lost", account);
-                    }
-                    Refusal::Failed(error) => {
-                        self.write_after = Some(Instant::now() + PAUSE);
-                        say(&format!("the spool cannot be written, memory goes on: {error}"), account);
-                    }
-                }
-                Read::Back(unshared(units))
-            }
-        }
-    }
-
-    fn content(&mut self, number: u64, content: Result<Content, Unread>, account: &mut Account) -> Read {
-        self.loading = false;
-        let Some(loaded) = self.loaded.get_mut(&number) else { return Read::News };
-        match content {
-            Ok(Content { path, units, tried }) if !units.is_empty() => {
-                loaded.waiting.filed.path = path;
-                loaded.open = units.len();
-                let unit = |(count, payload)| Unit { payload, receipts: vec![Receipt::SPOOLED; count as usize] };
-                Read::File { slip: Slip(number), units: units.into_iter().map(unit).collect(), tried }
-            }
-            Ok(Content { path, .. }) => {
-                loaded.waiting.filed.path = path;
-                self.settle(Slip(number));
-                Read::News
-            }
-            Err(Unread::Lost(why)) => {
-                say(&why, account);
-                if let Some(loaded) = self.loaded.remove(&number) {
-                    let lost = std::iter::repeat_n(Receipt::SPOOLED, loaded.waiting.filed.count as usize);
-                    account.drop_all(lost, DropReason::Spool);
-                }
-                Read::News
-            }
-            Err(Unread::Failed(error)) => {
-                say(&format!("the spool cannot be read: {error}"), account);
-                self.read_after = Some(Instant::now() + PAUSE);
-                if let Some(loaded) = self.loaded.remove(&number) {
-                    self.lay_down(number, loaded.waiting);
-                }
-                Read::News
-            }
-        }
-    }
-}
-
-fn unshared(units: Arc<Vec<Unit>>) -> Vec<Unit> {
-    Arc::unwrap_or_clone(units)
 }
 
 /// Notes what went wrong, and says it once a minute.
@@ -419,7 +310,7 @@ fn say(what: &str, account: &Account) {
 }
 
 /// Reads what may be a file of the spool, as a fuzzer makes it up. The units of one that is whole.
-pub(crate) fn read(bytes: &[u8]) -> Option<(Protocol, Vec<(u32, &[u8])>)> {
+pub(crate) fn read(bytes: &[u8]) -> Option<(Protocol, Vec<file::Piece<'_>>)> {
     let (head, units) = file::read(bytes).ok()?;
     Some((head.protocol, units))
 }

@@ -72,13 +72,14 @@ fn run(mut store: Store, jobs: &Receiver<Job>, done: &UnboundedSender<Done>) {
     loop {
         let now = Instant::now();
         if now >= next_look {
-            next_look = now + LOOK;
             tell(&mut store, done, |store| {
                 let found = store.look();
                 Done::Looked { found, has_room: store.has_room() }
             });
+            // A directory with so many files that this takes long is looked into less often.
+            next_look = Instant::now() + LOOK.max(now.elapsed() * 50);
         }
-        match jobs.recv_timeout(next_look.saturating_duration_since(now)) {
+        match jobs.recv_timeout(next_look.saturating_duration_since(Instant::now())) {
             Ok(Job::Write { number, units }) => tell(&mut store, done, |store| {
                 let filed = store.put(units.iter().map(|unit| (unit.count(), unit.payload.as_slice())));
                 // Whoever hears of it may want to have the units to itself.
