@@ -123,7 +123,7 @@ faults! {
                 scope.spawn(|| {
                     while !over.load(Ordering::Relaxed) {
                         work(20);
-                        thread::yield_now();
+                        thread::sleep(Duration::from_millis(2));
                     }
                 });
             }
