@@ -127,16 +127,19 @@ impl Subscriber for TracesAll {
 /// Row 18. Where they are to go is asked of OTLP's tenants only.
 #[test]
 fn a_route_that_panics_costs_what_it_was_asked_for_and_that_is_counted() {
-    in_own_process(concat!(module_path!(), "::a_route_that_panics_costs_what_it_was_asked_for_and_that_is_counted"), || {
-        let server = Protocol::Otlp.serve(|_| None);
-        let route = |tenant: Option<&tracium::TenantId>| {
-            assert!(tenant.is_some_and(|tenant| tenant.as_str() != "acme"), "the user's");
-            None
-        };
-        let _guard = Protocol::Otlp.to(&server.url()).route_tenants(route).init().unwrap();
-        work(3);
-        tracium::start_trace("bot").tenant("globex").run(|| ());
-        let stats = flush();
-        assert_eq!((stats.acknowledged, stats.dropped_by(DropReason::Unroutable)), (1, 4), "{stats:?}");
-    });
+    in_own_process(
+        concat!(module_path!(), "::a_route_that_panics_costs_what_it_was_asked_for_and_that_is_counted"),
+        || {
+            let server = Protocol::Otlp.serve(|_| None);
+            let route = |tenant: Option<&tracium::TenantId>| {
+                assert!(tenant.is_some_and(|tenant| tenant.as_str() != "acme"), "the user's");
+                None
+            };
+            let _guard = Protocol::Otlp.to(&server.url()).route_tenants(route).init().unwrap();
+            work(3);
+            tracium::start_trace("bot").tenant("globex").run(|| ());
+            let stats = flush();
+            assert_eq!((stats.acknowledged, stats.dropped_by(DropReason::Unroutable)), (1, 4), "{stats:?}");
+        },
+    );
 }

@@ -23,10 +23,10 @@ mod sampling;
 #[allow(dead_code)]
 #[path = "../../../tests/support/server.rs"]
 mod server;
-#[cfg(feature = "client")]
-mod text;
 #[cfg(all(unix, feature = "signal"))]
 mod terminate;
+#[cfg(feature = "client")]
+mod text;
 mod thread;
 #[cfg(any(feature = "rest", feature = "otlp"))]
 pub mod throughput;

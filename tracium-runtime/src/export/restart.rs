@@ -68,7 +68,12 @@ impl Recipe {
         let ledgers = collector.exporters.get_or_init(|| {
             // For as long as the process lives, like the collector's.
             let beside = |_: &_| -> &'static Ledger { Box::leak(Box::default()) };
-            let ledgers = self.exporters.iter().take(1).map(|_| &collector.ledger).chain(self.exporters.iter().skip(1).map(beside));
+            let ledgers = self
+                .exporters
+                .iter()
+                .take(1)
+                .map(|_| &collector.ledger)
+                .chain(self.exporters.iter().skip(1).map(beside));
             self.exporters.iter().map(|(name, _)| *name).zip(ledgers).collect()
         });
         let mut exporters = exporters.into_iter();
