@@ -152,6 +152,6 @@ faults! {
         }
         assert_all_arrived(with, &server);
         let errors = errors(with, &server);
-        assert!(matches!(&errors[..], [(name, error)] if name == "forgotten" && error.contains("cancelled")), "{errors:?}");
+        assert!(matches!(&errors[..], [(name, error)] if name == "forgotten" && error.contains("dropped before it was done")), "{errors:?}");
     }
 }

@@ -122,8 +122,9 @@ faults! {
             for _ in 0..3 {
                 scope.spawn(|| {
                     while !over.load(Ordering::Relaxed) {
-                        work(20);
-                        thread::yield_now();
+                        // Less than the export can take, in a build without optimization.
+                        work(10);
+                        thread::sleep(Duration::from_millis(10));
                     }
                 });
             }

@@ -136,7 +136,7 @@ faults! {
             tracium::start_span("plan", "around").run(|| {
                 note(&tracium::current_span(), "around");
                 join(fork(|| {
-                    child(3, None);
+                    tracium::Context::root().run(|| child(3, None));
                     tracium::current_span().record_output("in the child").fail("in the child");
                     // In a trace that is the parent's: nobody sends it.
                     tracium::start_span("plan", "inside").run(|| ());

@@ -28,6 +28,8 @@ fn settings() -> Option<(Protocol, tracium::Builder)> {
 
 /// Tells whoever runs the program what it made.
 fn tell_made() {
+    // What tells of the test stands on this line.
+    println!();
     for (id, trace) in made().0 {
         for (span, name) in trace.spans {
             println!("made {id} {span} {name}");

@@ -37,8 +37,13 @@ pub(crate) fn install_hook() {
 
 /// Runs code of the user's that we asked for and whose panic must stay here: `Serialize`, `Display`, hooks.
 pub(crate) fn contained<R>(work: impl FnOnce() -> R) -> Option<R> {
+    caught(work).ok()
+}
+
+/// [`contained`], with what the panic said.
+pub(crate) fn caught<R>(work: impl FnOnce() -> R) -> std::thread::Result<R> {
     let before = CONTAINED.try_with(|flag| flag.replace(true)).unwrap_or(false);
-    let result = panic::catch_unwind(AssertUnwindSafe(work)).ok();
+    let result = panic::catch_unwind(AssertUnwindSafe(work));
     let _ = CONTAINED.try_with(|flag| flag.set(before));
     result
 }

@@ -1,12 +1,12 @@
 //! Keys of maps: JSON wants strings.
 
 use std::fmt::{self, Write as _};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde_core::Serialize;
 use serde_core::ser::{Impossible, Serializer};
 
 use super::writer::{Bounded, Error, KeyClass, Writer};
+use crate::panics::caught;
 
 /// Stands for a key that has no text: a float, an array, or one that failed.
 const PLACEHOLDER: &str = "[key not serializable]";
@@ -24,7 +24,7 @@ impl<'w> MapKey<'w> {
     pub(super) fn write<T: Serialize + ?Sized>(writer: &'w mut Writer, key: &T) -> KeyClass {
         let mut to = MapKey { writer, class: None };
         // Nothing is written before the key's text is known, so a failure leaves nothing to take back.
-        let outcome = catch_unwind(AssertUnwindSafe(|| key.serialize(&mut to)));
+        let outcome = caught(|| key.serialize(&mut to));
         if let Err(payload) = outcome {
             // Only the message is of use, and a key has no place for it.
             let _message = super::writer::panic_message(payload);

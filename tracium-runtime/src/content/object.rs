@@ -1,12 +1,12 @@
 //! An object of several named values: a function's captured arguments.
 
 use std::fmt::{self, Debug, Write as _};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde_core::Serialize;
 
 use super::writer::{Error, Members, Writer, panic_message};
 use super::{Json, Limits};
+use crate::panics::caught;
 
 /// Writes `{"name": value, ..}`, value by value, within one budget. The same promises hold as for `to_json`.
 pub(crate) struct ObjectWriter {
@@ -60,7 +60,7 @@ impl ObjectWriter {
             return Ok(());
         }
         let mut bounded = self.writer.bounded();
-        match catch_unwind(AssertUnwindSafe(|| write!(bounded, "{value:?}"))) {
+        match caught(|| write!(bounded, "{value:?}")) {
             Ok(Err(_)) if !bounded.overflow => self.writer.not_serializable("formatting failed"),
             Ok(_) => self.writer.formatted(&bounded),
             Err(payload) => self.writer.not_serializable(&panic_message(payload)),

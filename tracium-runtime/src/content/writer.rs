@@ -2,7 +2,6 @@
 
 use std::any::Any;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde_core::{Serialize, ser};
 
@@ -12,6 +11,7 @@ use super::scrub::scrub_text;
 use super::secrets::{self, REDACTED};
 use super::sensitive::{KeyRole, is_sensitive};
 use super::{Json, Limits};
+use crate::panics::caught;
 
 /// Kept free for each open bracket: itself, and the marker of what was left out inside it.
 const RESERVE: usize = 48;
@@ -162,7 +162,7 @@ impl Writer {
         }
         let (start, depth, frames) = (self.out.len(), self.open.len(), self.frames);
         // The writer is put back into a known state below, and the value is not ours to judge.
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.nested(value)));
+        let outcome = caught(|| self.nested(value));
         self.frames = frames;
         if self.full {
             // Whatever the user's code made of our refusal, what fitted stays; `close_to` completes it.
@@ -334,6 +334,6 @@ pub(super) fn panic_message(payload: Box<dyn Any + Send>) -> String {
         "panicked: {}",
         message.map_or("no message", |text| &text[..floor_boundary(text, 4 * LONGEST_MESSAGE)])
     );
-    let _dropped = catch_unwind(AssertUnwindSafe(|| drop(payload)));
+    let _dropped = caught(|| drop(payload));
     note
 }

@@ -3,7 +3,8 @@
 use std::any::type_name;
 use std::error::Error;
 use std::fmt::{self, Write};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::panics::caught;
 
 /// Characters of a message; the API takes no more.
 const LONGEST: usize = 10_000;
@@ -63,7 +64,7 @@ impl Failure {
     fn written<T: ?Sized>(write: impl FnOnce(&mut Bounded) -> fmt::Result) -> Self {
         let mut text = Bounded { text: String::new(), left: LONGEST };
         // An error means that the message is full, or the user's code gave up: what was written stands.
-        if catch_unwind(AssertUnwindSafe(|| write(&mut text))).is_err() {
+        if caught(|| write(&mut text)).is_err() {
             let _ = text.write_str("<panicked while formatting>");
         }
         Self { type_name: type_name::<T>(), message: text.text }
