@@ -22,7 +22,7 @@ use crate::collect::ledger::DropReason;
 use crate::collect::reader::{self, Ends, Reader};
 use crate::collect::segment::{End, RawSpan};
 use crate::id::IdMap;
-use crate::notice::Minute;
+use crate::notice::{Minute, say};
 use crate::panics;
 use crate::stats::FlushReport;
 use crate::trace::{SpanMeta, Status, TraceCore};
@@ -283,8 +283,7 @@ impl Pipeline {
         let lost = self.collector.ledger.dropped(DropReason::QueueFull);
         if lost > self.warned_of && TURN.is_due() {
             self.warned_of = lost;
-            // A subscriber is the user's.
-            panics::contained(|| {
+            say(|| {
                 tracing::warn!(target: "tracium", lost, "the buffers are full: spans are lost until the backend takes more");
             });
         }
