@@ -132,7 +132,7 @@ faults! {
     /// Row 12.
     fn what_is_no_answer_of_the_api_is_never_counted_as_sent(with) {
         let page = "<html>please log in</html>";
-        let script = vec![typed(with, "text/html", page), typed(with, "text/plain", "ok"), typed(with, "", page)];
+        let script = [typed(with, "text/html", page), typed(with, "text/plain", "ok"), typed(with, "", page)];
         // None of it is the API's, whatever its status says.
         let server = Server::start({
             let next = std::sync::atomic::AtomicUsize::new(0);

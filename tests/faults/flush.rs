@@ -1,12 +1,13 @@
 //! Flush and shutdown, wherever they are called.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tracium::{Context, DropReason};
 
-use crate::faults::{assert_all_arrived, at_rest, made, watch, work};
+use crate::faults::{assert_all_arrived, at_rest, made, note_end, until, watch, work};
 use crate::own_process::faults;
 use crate::refusing::nobody;
 
@@ -110,6 +111,30 @@ faults! {
         tracium::shutdown(Duration::from_millis(100));
         assert!(before.elapsed() < LONG, "{:?}", before.elapsed());
         assert_eq!(at_rest().dropped_by(DropReason::Shutdown), 10);
+    }
+
+    /// Row 20: the export thread itself is held up, by a hook of the user's.
+    fn deadlines_hold_while_a_hook_holds_up_the_export_thread(with) {
+        static GATE: Mutex<()> = Mutex::new(());
+        let server = with.serve(|_| None);
+        let builder = with.to(&server.url()).mask(|_, _| drop(GATE.lock()));
+        let guard = builder.init().unwrap();
+        let watch = watch();
+        let held = GATE.lock().unwrap();
+        tracium::start_trace("bot").run(|| {
+            note_end(tracium::current_span().record_input("looked at").trace_id());
+        });
+        // Each of them while the hook waits for what is ours.
+        let short = Duration::from_millis(100);
+        assert!(!tracium::flush(short).complete);
+        assert!(!tracium::block_on(tracium::flush_async(short)).complete, "where no runtime is");
+        assert!(!current_thread().block_on(tracium::flush_async(short)).complete);
+        assert_eq!(tracium::shutdown(short).queued, 1);
+        drop(held);
+        until(|| tracium::stats().queued == 0);
+        let stats = at_rest();
+        assert_eq!(stats.acknowledged + stats.dropped_by(DropReason::Shutdown), 1, "{stats:?}");
+        drop((watch, guard));
     }
 
     /// Row 21.

@@ -64,6 +64,21 @@ faults! {
         assert_all_arrived(with, &server);
     }
 
+    /// Row 18: whoever listens to what we say is the user's as well.
+    fn a_subscriber_that_panics_costs_nothing(with) {
+        let server = with.scripted(vec![with.answer(400)]);
+        let _guard = with.to(&server.url()).init().unwrap();
+        tracing::subscriber::set_global_default(Panics).unwrap();
+        work(3);
+        flush();
+        // Said on this thread: a span outside any trace.
+        tracium::start_span("plan", "orphan").run(|| ());
+        work(3);
+        let stats = flush();
+        assert_eq!((stats.acknowledged, stats.dropped_by(DropReason::Rejected), stats.dropped), (4, 4, 4), "{stats:?}");
+        assert!(TRACED.load(Ordering::Relaxed) >= 2, "both were said");
+    }
+
     /// Row 30: whatever is opened by what the export thread calls.
     fn what_the_export_itself_does_is_never_traced(with) {
         let server = with.serve(|_| None);
@@ -117,6 +132,32 @@ impl Subscriber for TracesAll {
     fn event(&self, _: &Event<'_>) {
         TRACED.fetch_add(1, Ordering::Relaxed);
         tracium::start_trace("traced").run(|| ());
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+/// A layer with a fault of its own.
+struct Panics;
+
+impl Subscriber for Panics {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target() == "tracium"
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, _: &Event<'_>) {
+        TRACED.fetch_add(1, Ordering::Relaxed);
+        panic!("the user's");
     }
 
     fn enter(&self, _: &Id) {}

@@ -189,6 +189,24 @@ mod tests {
         assert!(apart < Duration::from_secs(5), "{apart:?}");
     }
 
+    /// Row 31 of the faults: the wall clock is looked at once, so that no jump of it reaches a duration or an order.
+    #[test]
+    fn times_of_day_are_as_far_apart_as_the_moments_are() {
+        let moments: Vec<Timestamp> = (0..1_000).map(|_| Timestamp::now()).collect();
+        let clock = clock();
+        for pair in moments.windows(2) {
+            let apart = pair[1].system_time().duration_since(pair[0].system_time()).unwrap();
+            assert!(apart.abs_diff(pair[1].since(pair[0])) <= Duration::from_nanos(1), "{pair:?}");
+        }
+        // A clock whose wall clock stood a day earlier or later shows other times of day, and the same durations.
+        let day = 86_400 * 1_000_000_000;
+        for start_unix in [clock.start_unix - day, clock.start_unix + day] {
+            let jumped = Clock { start_unix, ..*clock };
+            let (first, last) = (moments[0].to_u64(), moments[999].to_u64());
+            assert_eq!(jumped.nanos_at(last) - jumped.nanos_at(first), clock.nanos_at(last) - clock.nanos_at(first));
+        }
+    }
+
     #[test]
     fn a_later_moment_is_never_earlier() {
         let first = Timestamp::now();

@@ -12,12 +12,14 @@ pub(crate) fn orphan_span(function: &'static str) {
         }
         static TURN: counted::Minute = counted::Minute::new();
         if TURN.is_due() {
-            tracing::warn!(
-                target: "tracium",
-                function,
-                "a span is outside any trace and is not recorded; annotate its caller with `#[tracium::trace(agent = ..)]`, \
-                 or give the task its context with `tracium::spawn`"
-            );
+            counted::say(|| {
+                tracing::warn!(
+                    target: "tracium",
+                    function,
+                    "a span is outside any trace and is not recorded; annotate its caller with \
+                     `#[tracium::trace(agent = ..)]`, or give the task its context with `tracium::spawn`"
+                );
+            });
         }
     }
     #[cfg(not(feature = "collect"))]
@@ -32,7 +34,7 @@ pub(crate) fn invalid_tenant(function: &'static str, error: &TenantError) {
         static TURN: counted::Minute = counted::Minute::new();
         if TURN.is_due() {
             let error = crate::content::scrub_text(&error.to_string(), 500);
-            tracing::warn!(target: "tracium", function, error, "a tenant could not be bound");
+            counted::say(|| tracing::warn!(target: "tracium", function, error, "a tenant could not be bound"));
         }
     }
     #[cfg(not(feature = "collect"))]
@@ -47,7 +49,7 @@ pub(crate) fn malformed_header(name: &'static str) {
         static TURN: counted::Minute = counted::Minute::new();
         if TURN.is_due() {
             // Without its value: anyone can have sent it.
-            tracing::warn!(target: "tracium", name, "a header is malformed and is ignored");
+            counted::say(|| tracing::warn!(target: "tracium", name, "a header is malformed and is ignored"));
         }
     }
     #[cfg(not(feature = "collect"))]
@@ -55,7 +57,7 @@ pub(crate) fn malformed_header(name: &'static str) {
 }
 
 #[cfg(feature = "collect")]
-pub(crate) use counted::{INVALID_TENANTS, MALFORMED_HEADERS, Minute, ORPHANS};
+pub(crate) use counted::{INVALID_TENANTS, MALFORMED_HEADERS, Minute, ORPHANS, say};
 
 #[cfg(feature = "collect")]
 mod counted {
@@ -66,6 +68,11 @@ mod counted {
     pub(crate) static ORPHANS: AtomicU64 = AtomicU64::new(0);
     pub(crate) static INVALID_TENANTS: AtomicU64 = AtomicU64::new(0);
     pub(crate) static MALFORMED_HEADERS: AtomicU64 = AtomicU64::new(0);
+
+    /// Says something through the `tracing` facade. Who listens is the user's, and may panic.
+    pub(crate) fn say(say: impl FnOnce()) {
+        crate::panics::contained(say);
+    }
 
     /// Comes due once a minute.
     #[derive(Debug)]

@@ -1,7 +1,10 @@
 //! Delivery, and its accounting.
 
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::oneshot;
@@ -9,7 +12,7 @@ use tokio::sync::oneshot;
 use crate::collect::ledger::{DropReason, Ledger};
 pub use crate::collect::losses::TenantLoss;
 use crate::collect::{Budget, Collector};
-use crate::export::{Command, Handle, handle};
+use crate::export::{Command, Handle, Timer, handle};
 pub use crate::export::{TenantUsage, Usage};
 use crate::notice;
 use crate::tenant::TenantId;
@@ -210,6 +213,9 @@ pub struct FlushReport {
     pub spooled: u64,
 }
 
+/// The export thread answers at the deadline; this is for one that is kept from running.
+const GRACE: Duration = Duration::from_millis(50);
+
 const NOTHING_TO_DO: FlushReport = FlushReport { complete: true, queued: 0, spooled: 0 };
 
 /// `Duration::MAX` is what people write for "as long as it takes"; clocks cannot count that far.
@@ -228,12 +234,17 @@ pub fn flush(timeout: Duration) -> FlushReport {
 /// [`flush`], without blocking the thread.
 pub async fn flush_async(timeout: Duration) -> FlushReport {
     let Some(handle) = handle() else { return NOTHING_TO_DO };
-    let (sender, receiver) = oneshot::channel();
+    let (sender, mut receiver) = oneshot::channel();
     let deadline = Instant::now() + bounded(timeout);
     if !handle.send(Command::Flush { deadline, answer: crate::export::Answer::Task(sender) }) {
         return handle.after_the_end();
     }
-    receiver.await.unwrap_or_else(|_| handle.after_the_end())
+    let mut timer = Timer::at(deadline + GRACE);
+    let answer = poll_fn(|cx| match Pin::new(&mut receiver).poll(cx) {
+        Poll::Pending => timer.poll_due(cx).map(|()| None),
+        Poll::Ready(report) => Poll::Ready(report.ok()),
+    });
+    answer.await.unwrap_or_else(|| handle.after_the_end())
 }
 
 /// Flushes, then stops the export for good. What ends later is counted as lost; a second call does nothing.
@@ -268,8 +279,7 @@ impl Handle {
         if !self.send(command(deadline, crate::export::Answer::Thread(sender))) {
             return self.after_the_end();
         }
-        // The thread answers at the deadline; the grace is for one that is kept from running.
-        receiver.recv_timeout(timeout + Duration::from_millis(50)).unwrap_or_else(|_| self.after_the_end())
+        receiver.recv_timeout(timeout + GRACE).unwrap_or_else(|_| self.after_the_end())
     }
 
     /// The answer where the export thread gives none.

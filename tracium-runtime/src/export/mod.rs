@@ -34,6 +34,7 @@ mod text;
 mod thread;
 #[cfg(any(feature = "rest", feature = "otlp"))]
 pub mod throughput;
+mod timer;
 mod usage;
 mod view;
 
@@ -48,6 +49,7 @@ pub(crate) use self::pipeline::{Answer, Command, Pipeline};
 pub(crate) use self::restart::Recipe;
 pub(crate) use self::sampling::Sampling;
 pub(crate) use self::thread::{Handle, after_fork, handle, start};
+pub(crate) use self::timer::Timer;
 pub(crate) use self::usage::Totals;
 pub use self::usage::{TenantUsage, Usage};
 pub(crate) use self::view::View;

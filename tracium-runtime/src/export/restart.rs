@@ -10,8 +10,7 @@ use crate::collect::Collector;
 use crate::collect::ledger::{DropReason, Ledger};
 use crate::config::{InitError, Mask, SpoolSettings, Target};
 use crate::content::scrub_text;
-use crate::notice::Minute;
-use crate::panics;
+use crate::notice::{Minute, say};
 
 type Make = Box<dyn Fn() -> Result<Box<dyn Exporter>, InitError> + Send + Sync>;
 
@@ -153,8 +152,7 @@ impl Failures {
             ledger.note_error(&text);
         }
         if TURN.is_due() {
-            // A subscriber of the user's may be what panicked.
-            panics::contained(|| tracing::error!(target: "tracium", "{text}"));
+            say(|| tracing::error!(target: "tracium", "{text}"));
         }
         let pause = Self::FIRST.saturating_mul(1 << self.in_a_row.min(10)).min(Self::LONGEST);
         self.in_a_row += 1;

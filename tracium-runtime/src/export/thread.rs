@@ -10,6 +10,7 @@ use super::restart::{Failures, Recipe, write_off};
 use super::{Command, Exporter, Pipeline, Totals};
 use crate::collect::{Collector, install_global, record_nothing_here};
 use crate::config::InitError;
+use crate::notice::say;
 use crate::{id, panics};
 
 /// The process's export.
@@ -46,11 +47,20 @@ fn latest() -> Option<&'static Handle> {
 
 /// Starts the process's export with the exporters that `recipe` made; false where one runs already.
 pub(crate) fn start(collector: &'static Collector, recipe: Arc<Recipe>, exporters: Vec<Box<dyn Exporter>>) -> bool {
+    put(collector, || Handle::spawn_with(collector, recipe, exporters))
+}
+
+/// Makes the collector the process's, and then its export; false where there is one.
+fn put(collector: &'static Collector, export: impl FnOnce() -> Handle) -> bool {
     if !install_global(collector) {
         return false;
     }
-    let handle: &'static Handle = Box::leak(Box::new(Handle::spawn_with(collector, recipe, exporters)));
+    let handle: &'static Handle = Box::leak(Box::new(export()));
     latest().map_or(&HANDLE, |before| &before.next).set(handle).is_ok()
+}
+
+fn failed(why: &str) -> InitError {
+    InitError::Client { reason: why.to_owned() }
 }
 
 /// In a process that was forked off the one that `collector` is of: leaves that alone, whose locks may be held by threads
@@ -70,14 +80,16 @@ pub(crate) fn after_fork(collector: &'static Collector) {
     }
     id::begin_anew();
     if let Some(before) = latest().filter(|latest| std::ptr::eq(latest.collector, collector)) {
-        match panics::contained(|| before.recipe.make()) {
-            // Where another thread was first, it has started one.
-            Some(Ok(exporters)) => drop(start(collector.anew(), Arc::clone(&before.recipe), exporters)),
-            failed => {
-                let why = failed.map_or_else(|| Ok(Vec::new()), |made| made).err();
-                panics::contained(|| tracing::error!(target: "tracium", ?why, "a forked process exports nothing"));
-            }
-        }
+        let (next, recipe) = (collector.anew(), Arc::clone(&before.recipe));
+        let made = panics::contained(|| recipe.make()).unwrap_or_else(|| Err(failed(&panics::last().message)));
+        // Where another thread was first, it has started one.
+        match made {
+            Ok(exporters) => start(next, recipe, exporters),
+            Err(error) => put(next, || {
+                give_up(next, &error.to_string());
+                Handle::new(next, Arc::default(), mpsc::unbounded_channel().0, recipe)
+            }),
+        };
     }
     STARTS.set(false);
 }
@@ -120,6 +132,15 @@ impl Handle {
         {
             collector.ledger.note_error(&format!("SIGTERM is not watched for: {error}"));
         }
+        Self::new(collector, totals, commands, recipe)
+    }
+
+    fn new(
+        collector: &'static Collector,
+        totals: Arc<Mutex<Totals>>,
+        commands: mpsc::UnboundedSender<Command>,
+        recipe: Arc<Recipe>,
+    ) -> Self {
         Self { collector, totals, commands, recipe, next: OnceLock::new() }
     }
 
@@ -169,8 +190,7 @@ fn give_up(collector: &Collector, why: &str) {
     write_off(collector, 0, 0);
     let text = format!("nothing is exported: {why}");
     collector.ledger.note_error(&text);
-    // A subscriber of the user's may be what panicked.
-    panics::contained(|| tracing::error!(target: "tracium", "{text}"));
+    say(|| tracing::error!(target: "tracium", "{text}"));
 }
 
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {

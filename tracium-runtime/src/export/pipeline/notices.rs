@@ -2,8 +2,7 @@
 
 use crate::collect::Collector;
 use crate::collect::ledger::DropReason;
-use crate::notice::Minute;
-use crate::panics;
+use crate::notice::{Minute, say};
 
 #[derive(Debug, Default)]
 pub(super) struct Notices {
@@ -26,8 +25,7 @@ impl Notices {
             self.filling = false;
         } else if !self.filling && TURN.is_due() {
             self.filling = true;
-            // A subscriber is the user's.
-            panics::contained(|| {
+            say(|| {
                 tracing::warn!(
                     target: "tracium",
                     records = used.records,
@@ -45,7 +43,7 @@ impl Notices {
         let lost = collector.ledger.dropped(DropReason::QueueFull);
         if lost > self.lost && TURN.is_due() {
             self.lost = lost;
-            panics::contained(|| {
+            say(|| {
                 tracing::warn!(target: "tracium", lost, "the buffers are full: spans are lost until the backend takes more");
             });
         }

@@ -44,9 +44,9 @@ impl Plan {
 
     fn reached(&self, call: Call) {
         let one_less = |left: usize| left.checked_sub(1);
-        if self.call == call && self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok() {
-            panic!("planned, in {call:?}");
-        }
+        let is_over =
+            self.call != call || self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_err();
+        assert!(is_over, "planned, in {call:?}");
     }
 }
 

@@ -11,6 +11,7 @@ use super::text::{agent_name, write_rfc3339};
 use crate::clock::Timestamp;
 use crate::config::Mask;
 use crate::content::{self, Json, Limits, fit, write_string, write_u64};
+use crate::notice::say;
 use crate::trace::details::{Error, SpanDetails};
 use crate::trace::{Status, TenantMark, TraceCore};
 use crate::{SpanId, TenantId, TraceId};
@@ -52,10 +53,12 @@ impl Encoder {
     /// The backend refused what we add to the protocol: from now on it is left out.
     pub(super) fn leave_out_extras(&mut self) {
         if std::mem::take(&mut self.extras) {
-            tracing::warn!(
-                target: "tracium",
-                "the backend refuses `parent_span_id`, tags and metadata of spans; they are left out from now on"
-            );
+            say(|| {
+                tracing::warn!(
+                    target: "tracium",
+                    "the backend refuses `parent_span_id`, tags and metadata of spans; they are left out from now on"
+                );
+            });
         }
     }
 

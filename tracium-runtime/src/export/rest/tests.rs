@@ -1,7 +1,9 @@
-//! Faults of a backend, and what becomes of the spans: against a server on loopback, with the accounting at the end.
+//! REST against a server on loopback, with the accounting at the end. What becomes of spans when the backend fails is tested
+//! for all exporters together, in `tests/faults` of the root package.
 
-use std::net::TcpListener;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use super::super::server::{Request, Response, Server, accept};
@@ -10,7 +12,7 @@ use crate::collect::ledger::DropReason;
 use crate::collect::policy::Policy;
 use crate::collect::{Budget, Collector, Sink, install_thread, uninstall_thread};
 use crate::config::{Backoff, Connection, Endpoint, SpoolSettings};
-use crate::export::Handle;
+use crate::export::{Account, Exporter, Handle, Recipe, SpanItem, SpanRecord, TraceItem, Tracked};
 use crate::stats::Stats;
 use crate::trace::{start_span, start_trace};
 
@@ -29,7 +31,20 @@ impl Export {
     }
 
     pub(super) fn with_spool(url: &str, budget: Budget, spool: Option<&SpoolSettings>) -> Self {
-        let endpoint = Endpoint {
+        let collector = Self::collector(budget);
+        let endpoint = Self::endpoint(url);
+        let rest = Rest::new(&endpoint, None).unwrap().with_spool(&endpoint, spool).unwrap();
+        Self { handle: Handle::spawn(collector, Box::new(rest)) }
+    }
+
+    fn collector(budget: Budget) -> &'static Collector {
+        let collector = Collector::new(budget, Policy { content: true, ..Policy::default() });
+        install_thread(Sink::Collector(collector));
+        collector
+    }
+
+    fn endpoint(url: &str) -> Endpoint {
+        Endpoint {
             base_url: url.to_owned(),
             api_key: "trc_secret".to_owned(),
             workspace_id: None,
@@ -39,11 +54,7 @@ impl Export {
                 root_certificates: Vec::new(),
                 backoff: Backoff::default(),
             },
-        };
-        let collector = Collector::new(budget, Policy { content: true, ..Policy::default() });
-        install_thread(Sink::Collector(collector));
-        let rest = Rest::new(&endpoint, None).unwrap().with_spool(&endpoint, spool).unwrap();
-        Self { handle: Handle::spawn(collector, Box::new(rest)) }
+        }
     }
 
     pub(super) fn stats(&self) -> Stats {
@@ -95,45 +106,11 @@ pub(super) fn of(request: &Request) -> &str {
 }
 
 #[test]
-fn passing_failures_lose_nothing() {
-    for status in [408, 429, 502, 503, 504] {
-        let server = scripted(vec![Response::status(status), Response::status(status)]);
-        let export = Export::to(&server.url());
-        trace(3);
-        let stats = export.flush();
-        assert_eq!((stats.emitted, stats.acknowledged, stats.dropped), (4, 4, 0), "{status}");
-    }
-}
-
-#[test]
 fn a_flush_may_be_given_all_the_time_there_is() {
     let server = Server::start(accept);
     let export = Export::to(&server.url());
     trace(1);
     assert!(export.handle.flush(Duration::MAX).complete);
-}
-
-#[test]
-fn retry_after_is_waited_for() {
-    let mut answer = Response::status(429);
-    answer.headers.push(("retry-after", "1".to_owned()));
-    let server = scripted(vec![answer]);
-    let export = Export::to(&server.url());
-    trace(1);
-    export.flush();
-    let requests = server.requests();
-    assert!(requests[1].at - requests[0].at >= Duration::from_millis(900), "{requests:?}");
-}
-
-#[test]
-fn a_500_is_tried_a_bounded_time_and_then_counted() {
-    let server = Server::start(|_| Response::status(500));
-    let export = Export::to(&server.url());
-    trace(2);
-    let stats = export.flush();
-    assert_eq!((stats.emitted, stats.dropped_by(DropReason::ServerError)), (3, 3), "{stats:?}");
-    assert_eq!(server.requests().len(), 5);
-    assert!(stats.last_error.unwrap().1.contains("500"));
 }
 
 #[test]
@@ -147,15 +124,6 @@ fn a_refusal_is_counted_at_once_and_costs_only_its_own_trace() {
     trace(1);
     let stats = export.flush();
     assert_eq!((stats.acknowledged, stats.dropped_by(DropReason::Rejected)), (2, 2), "{stats:?}");
-}
-
-#[test]
-fn a_wrong_key_is_tried_a_bounded_time_and_then_counted() {
-    let server = Server::start(|_| Response::status(401));
-    let export = Export::to(&server.url());
-    trace(1);
-    let stats = export.flush();
-    assert_eq!((stats.emitted, stats.dropped_by(DropReason::Unauthorized)), (2, 2), "{stats:?}");
 }
 
 #[test]
@@ -179,69 +147,6 @@ fn an_extra_never_costs_a_span() {
 }
 
 #[test]
-fn a_trace_that_the_backend_forgot_is_created_again() {
-    let forgot = AtomicUsize::new(0);
-    let server = Server::start(move |request| match of(request) {
-        "spans" if forgot.fetch_add(1, Ordering::Relaxed) == 0 => Response::status(404),
-        _ => accept(request),
-    });
-    let export = Export::to(&server.url());
-    trace(1);
-    let stats = export.flush();
-    assert_eq!((stats.acknowledged, stats.dropped), (2, 0), "{stats:?}");
-    let calls: Vec<_> = server.requests().iter().map(|request| of(request).to_owned()).collect();
-    assert_eq!(calls, ["traces", "spans", "traces", "spans", "complete"]);
-}
-
-#[test]
-fn too_much_at_once_is_split_and_only_what_cannot_be_is_lost() {
-    let server = Server::start(|request| {
-        let big = request.body.to_string().len() > 8_000;
-        if big { Response::status(413) } else { accept(request) }
-    });
-    let export = Export::to(&server.url());
-    start_trace("bot").run(|| {
-        (0..100).for_each(|_| start_span("tool", "step").run(|| ()));
-        start_span("tool", "huge").run(|| {
-            crate::current_span().record_input(&"x ".repeat(10_000));
-        });
-        (0..100).for_each(|_| start_span("tool", "step").run(|| ()));
-    });
-    let stats = export.flush();
-    assert_eq!((stats.acknowledged, stats.dropped_by(DropReason::TooLarge)), (201, 1), "{stats:?}");
-}
-
-#[test]
-fn a_login_page_or_a_redirect_is_never_counted_as_sent_and_the_key_is_not_sent_on() {
-    let other = Server::start(accept);
-    let mut page = Response::json(200, "<html>please log in</html>");
-    page.headers[0].1 = "text/html".to_owned();
-    let mut redirect = Response::status(307);
-    redirect.headers.push(("location", format!("{}/agents/traces", other.url())));
-    for answer in [page, redirect] {
-        let server = Server::start(move |_| answer.clone());
-        let export = Export::to(&server.url());
-        trace(1);
-        let stats = export.flush();
-        assert_eq!((stats.acknowledged, stats.dropped_by(DropReason::BadResponse)), (0, 2), "{stats:?}");
-    }
-    assert!(other.requests().is_empty());
-}
-
-#[test]
-fn a_truncated_answer_and_a_stalled_one_are_tried_again() {
-    let mut truncated = Response::json(200, "{\"id\": \"0123456789\"}");
-    truncated.truncated = true;
-    let mut stalled = Response::status(200);
-    stalled.delay = Duration::from_secs(3);
-    let server = scripted(vec![truncated, stalled]);
-    let export = Export::to(&server.url());
-    trace(1);
-    let stats = export.flush();
-    assert_eq!((stats.acknowledged, stats.dropped), (2, 0), "{stats:?}");
-}
-
-#[test]
 fn paths_use_the_id_that_the_create_answered() {
     let server = Server::start(|request| match of(request) {
         "traces" => Response::json(201, "{\"id\": \"other-id\"}"),
@@ -251,18 +156,6 @@ fn paths_use_the_id_that_the_create_answered() {
     trace(1);
     export.flush();
     assert_eq!(server.requests()[1].path, "/agents/traces/other-id/spans");
-}
-
-#[test]
-fn full_buffers_refuse_and_count_and_take_again_once_there_is_room() {
-    let dead = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", dead.local_addr().unwrap());
-    drop(dead);
-    let export = Export::with_budget(&url, Budget::new(10, 128 << 20));
-    trace(20);
-    let stats = export.at_rest();
-    assert_eq!((stats.emitted, stats.queued, stats.dropped_by(DropReason::QueueFull)), (21, 10, 11), "{stats:?}");
-    assert_eq!(stats.buffered_records, 10);
 }
 
 #[test]
@@ -308,40 +201,6 @@ fn memory_of_what_is_recorded_too_late_or_on_refused_spans_is_given_back() {
 }
 
 #[test]
-fn a_dead_backend_holds_up_neither_flush_nor_shutdown_and_what_is_left_is_counted() {
-    let dead = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", dead.local_addr().unwrap());
-    drop(dead);
-    let export = Export::to(&url);
-    trace(5);
-    let before = Instant::now();
-    let report = export.handle.flush(Duration::from_millis(300));
-    assert!(!report.complete && report.queued == 6, "{report:?}");
-    assert_eq!(export.at_rest().queued, 6);
-    export.handle.shutdown(Duration::from_millis(300));
-    assert!(before.elapsed() < Duration::from_secs(5));
-    let stats = export.at_rest();
-    assert_eq!((stats.queued, stats.dropped_by(DropReason::Shutdown)), (0, 6), "{stats:?}");
-    trace(1);
-    assert_eq!(export.at_rest().dropped_by(DropReason::Shutdown), 8, "what ends after the shutdown is counted");
-    assert!(export.handle.shutdown(Duration::from_secs(1)).complete, "a second one does nothing");
-}
-
-#[test]
-fn spans_open_when_the_export_shuts_down_are_counted_when_they_end() {
-    let server = Server::start(accept);
-    let export = Export::to(&server.url());
-    let trace = start_trace("bot").open();
-    let span = trace.context().run(|| start_span("tool", "slow").open());
-    export.flush();
-    export.handle.shutdown(Duration::from_secs(5));
-    span.end();
-    trace.end();
-    let stats = export.at_rest();
-    assert_eq!((stats.emitted, stats.dropped_by(DropReason::Shutdown)), (2, 2), "{stats:?}");
-}
-
-#[test]
 fn spans_that_open_and_end_on_different_threads_arrive_once() {
     let server = Server::start(accept);
     let export = Export::to(&server.url());
@@ -377,4 +236,101 @@ fn what_is_emitted_is_never_less_than_what_became_of_it() {
     }
     let stats = export.flush();
     assert_eq!((stats.emitted, stats.acknowledged), (3_600, 3_600), "{stats:?}");
+}
+
+/// Panics when it is told to.
+struct FailsOnce(Rest, Arc<AtomicBool>);
+
+impl Exporter for FailsOnce {
+    fn trace_started(&mut self, trace: &Arc<Tracked>) {
+        self.0.trace_started(trace);
+    }
+
+    fn span_open(&mut self, trace: &Arc<Tracked>, span: &SpanRecord) {
+        self.0.span_open(trace, span);
+    }
+
+    fn spans_ended(&mut self, trace: &Arc<Tracked>, spans: &mut Vec<SpanItem>, account: &mut Account) {
+        self.0.spans_ended(trace, spans, account);
+    }
+
+    fn trace_ended(&mut self, trace: &Arc<Tracked>, end: TraceItem, account: &mut Account) {
+        self.0.trace_ended(trace, end, account);
+    }
+
+    fn trace_discarded(&mut self, trace: &Arc<Tracked>, account: &mut Account) {
+        self.0.trace_discarded(trace, account);
+    }
+
+    fn trace_gone(&mut self, trace: &Arc<Tracked>, account: &mut Account) {
+        self.0.trace_gone(trace, account);
+    }
+
+    fn dispatch(&mut self, now: Instant, all: bool, account: &mut Account) {
+        assert!(!self.1.swap(false, Ordering::Relaxed), "planned");
+        self.0.dispatch(now, all, account);
+    }
+
+    fn poll_progress(&mut self, cx: &mut Context<'_>, account: &mut Account) -> Poll<()> {
+        self.0.poll_progress(cx, account)
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        self.0.next_due()
+    }
+
+    fn finish(&mut self, account: &mut Account) {
+        self.0.finish(account);
+    }
+
+    fn drop_all(&mut self, reason: DropReason, account: &mut Account) {
+        self.0.drop_all(reason, account);
+    }
+}
+
+/// Row 17 of the faults: the create of a trace that the backend knows is answered with a conflict, and is none.
+#[test]
+fn a_trace_that_the_backend_knows_goes_on_after_the_export_failed() {
+    let known = Mutex::new(Vec::new());
+    let server = Server::start(move |request| {
+        let mut known = known.lock().unwrap();
+        if of(request) != "traces" {
+            return accept(request);
+        }
+        let id = request.body["trace_id"].clone();
+        if known.contains(&id) {
+            return Response::status(409);
+        }
+        known.push(id);
+        accept(request)
+    });
+    let fails = Arc::new(AtomicBool::new(false));
+    let make = {
+        let (url, fails) = (server.url(), Arc::clone(&fails));
+        move || -> Box<dyn Exporter> {
+            Box::new(FailsOnce(Rest::new(&Export::endpoint(&url), None).unwrap(), Arc::clone(&fails)))
+        }
+    };
+    let collector = Export::collector(Budget::new(1 << 20, 128 << 20));
+    let export = Export { handle: Handle::spawn_by(collector, Recipe::by(make, 1)) };
+    let trace = start_trace("bot").open();
+    trace.context().run(|| start_span("tool", "before").run(|| ()));
+    export.flush();
+    let over = start_trace("over").open();
+    over.end();
+    export.flush();
+    fails.store(true, Ordering::Relaxed);
+    export.flush();
+    assert!(!fails.load(Ordering::Relaxed), "it failed");
+    trace.context().run(|| start_span("tool", "after").run(|| ()));
+    trace.end();
+    let stats = export.flush();
+    assert_eq!((stats.emitted, stats.acknowledged, stats.dropped), (4, 4, 0), "{stats:?}");
+    let calls: Vec<_> = server.trace("bot").iter().map(|request| of(request).to_owned()).collect();
+    assert_eq!(calls, ["traces", "spans", "traces", "spans", "complete"]);
+    // Nothing is left of either.
+    export.flush();
+    export.flush();
+    let stats = export.at_rest();
+    assert_eq!((stats.buffered_records, stats.buffered_bytes), (0, 0), "{stats:?}");
 }

@@ -32,7 +32,7 @@ use self::worker::{Job, Worker};
 use super::Account;
 use super::account::Receipt;
 use crate::config::{InitError, SpoolSettings};
-use crate::notice::Minute;
+use crate::notice::{self, Minute};
 
 /// How long a backend is down before what waits for it goes to disk: what is in memory then is lost to a kill.
 pub(crate) const DOWN: Duration = Duration::from_secs(1);
@@ -305,7 +305,7 @@ fn say(what: &str, account: &Account) {
     static TURN: Minute = Minute::new();
     account.note_error(what);
     if TURN.is_due() {
-        tracing::warn!(target: "tracium", "{what}");
+        notice::say(|| tracing::warn!(target: "tracium", "{what}"));
     }
 }
 

@@ -1,11 +1,15 @@
 //! Outages that memory cannot bear, and restarts.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
+
+use opentelemetry_proto::tonic::collector::trace::v1::{ExportTracePartialSuccess, ExportTraceServiceResponse};
 
 use super::otlp::{accept, answer, spans, spans_of};
 use super::*;
 use crate::config::{Destination, Routing};
+use crate::export::server::Response;
 use crate::export::spool::tests::{Scratch, nobody, until};
 
 const ROOM: u64 = 1 << 30;
