@@ -9,6 +9,11 @@ pub use crate::context::{
 use crate::context::{Context, capture, open};
 #[cfg(any(feature = "rest", feature = "otlp"))]
 pub use crate::export::throughput;
+#[cfg(fuzzing)]
+#[allow(missing_docs)]
+pub mod fuzz {
+    pub use crate::fuzz::*;
+}
 pub use crate::probe::*;
 use crate::tenant::{ResolveTenant, TenantError, TenantId};
 pub use crate::trace::{Place, SpanMeta, TenantMeta, TraceMeta};
