@@ -263,7 +263,6 @@ fn memory(backend: Backend) {
     assert_eq!((stats.emitted, stats.max_bytes), (2 * 180 * 101, MOST), "{stats:?}");
     assert!(stats.queued > 0 && stats.buffered_bytes <= MOST, "{stats:?}");
     assert_eq!(stats.dropped, stats.dropped_by(DropReason::QueueFull), "{stats:?}");
-    assert!(stats.last_error.is_some());
     let grown = resident().saturating_sub(before);
     println!("{} MiB buffered, {} MiB more resident", stats.buffered_bytes >> 20, grown >> 20);
     // Beside them the process has what allocators keep, requests under way and the threads' own.

@@ -1,15 +1,11 @@
 //! What becomes of tenants where one of them emits more than anybody could hold: on REST and on OTLP, through an outage.
 
-#[allow(dead_code)]
-#[path = "../../../tests/support/otlp.rs"]
-mod read;
-
 use std::collections::{BTreeMap, HashSet};
 use std::net::{SocketAddr, TcpListener};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::otlp::Otlp;
+use super::otlp::{Otlp, tests::otlp as read};
 use super::rest::Rest;
 use super::server::{self, Request, Response, Server};
 use super::{Answer, Command, Exporter, Handle};

@@ -2,7 +2,7 @@
 
 #[allow(dead_code)]
 #[path = "../../../../../tests/support/otlp.rs"]
-mod otlp;
+pub(in crate::export) mod otlp;
 mod sampling;
 mod tenants;
 
