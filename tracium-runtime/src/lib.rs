@@ -13,6 +13,8 @@ mod content;
 mod context;
 #[cfg(feature = "collect")]
 mod export;
+#[cfg(fuzzing)]
+mod fuzz;
 mod id;
 #[cfg(feature = "collect")]
 pub mod llm;

@@ -11,6 +11,11 @@ use crate::context::{Context, capture, open};
 pub use crate::export::fuzz_spool;
 #[cfg(any(feature = "rest", feature = "otlp"))]
 pub use crate::export::throughput;
+#[cfg(fuzzing)]
+#[allow(missing_docs)]
+pub mod fuzz {
+    pub use crate::fuzz::*;
+}
 pub use crate::probe::*;
 use crate::tenant::{ResolveTenant, TenantError, TenantId};
 pub use crate::trace::details::CallFacts;

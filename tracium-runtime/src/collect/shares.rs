@@ -98,6 +98,17 @@ impl Amount {
     }
 }
 
+/// Records or bytes, which are judged each by itself.
+struct Dimension {
+    of: fn(&Amount) -> usize,
+    amount: fn(usize) -> Amount,
+}
+
+const DIMENSIONS: [Dimension; 2] = [
+    Dimension { of: |amount| amount.records, amount: |records| Amount { records, bytes: 0 } },
+    Dimension { of: |amount| amount.bytes, amount: |bytes| Amount { records: 0, bytes } },
+];
+
 /// A tenant, as long as anything of it is held.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct HolderId(u32);
@@ -251,12 +262,12 @@ impl Shares {
         let share = table.share(max).with(max.calm(), usize::min);
         let holder = &mut table.holders[holder.index()];
         let (all, taken, free) = (holder.all(), holder.taken, max.minus(used));
-        let refuses = |of: fn(&Amount) -> usize| {
+        let refuses = |Dimension { of, .. }: &Dimension| {
             let has_share = of(&used) > of(&max.rest()) && of(&all) >= of(&share);
             // The first piece is anybody's: with small budgets, there is hardly more.
             has_share || (of(&taken) > 0 && of(&more) > 0 && of(&taken) + of(&more) > of(&free))
         };
-        holder.refused = holder.refused || refuses(|amount| amount.records) || refuses(|amount| amount.bytes);
+        holder.refused = holder.refused || DIMENSIONS.iter().any(refuses);
         if !holder.refused {
             holder.taken = taken.plus(more);
         }
@@ -326,11 +337,7 @@ impl Shares {
         }
         // The only tenant has all but what is kept free for those to come.
         let share = table.share(max).with(max.mark(), usize::min);
-        let dimensions: [(fn(&Amount) -> usize, fn(usize) -> Amount); 2] = [
-            (|amount| amount.records, |records| Amount { records, bytes: 0 }),
-            (|amount| amount.bytes, |bytes| Amount { records: 0, bytes }),
-        ];
-        for (of, amount) in dimensions {
+        for Dimension { of, amount } in DIMENSIONS {
             if of(&used) <= of(&max.mark()) {
                 continue;
             }
@@ -404,15 +411,12 @@ impl Table {
             return HolderId::OTHERS;
         }
         let holder = Holder::new(Some(tenant.clone()));
-        let number = match self.free.pop() {
-            Some(number) => {
-                self.holders[number.index()] = holder;
-                number
-            }
-            None => {
-                self.holders.push(holder);
-                HolderId((self.holders.len() - 1) as u32)
-            }
+        let number = if let Some(number) = self.free.pop() {
+            self.holders[number.index()] = holder;
+            number
+        } else {
+            self.holders.push(holder);
+            HolderId((self.holders.len() - 1) as u32)
         };
         self.numbers.insert(tenant.clone(), number);
         number

@@ -1,15 +1,11 @@
 //! What becomes of tenants where one of them emits more than anybody could hold: on REST and on OTLP, through an outage.
 
-#[allow(dead_code)]
-#[path = "../../../tests/support/otlp.rs"]
-mod read;
-
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::net::{SocketAddr, TcpListener};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::otlp::Otlp;
+use super::otlp::{Otlp, tests::otlp as read};
 use super::rest::Rest;
 use super::server::{self, Request, Response, Server};
 use super::{Answer, Command, Exporter, Handle};
@@ -117,8 +113,12 @@ impl Export {
     /// How many spans of each tenant arrived, traces' roots not counted, and how many of them with a value whole.
     fn arrived(&self, server: &Server) -> BTreeMap<String, (usize, usize)> {
         let mut arrived = BTreeMap::<String, (usize, usize)>::new();
-        let requests = server.requests();
-        let mut add = |tenant: &str, input: &str| {
+        let (requests, mut known) = (server.requests(), HashSet::new());
+        let mut add = |id: String, tenant: &str, input: &str| {
+            // Sent again: a slow machine's answer came too late.
+            if !known.insert(id) {
+                return;
+            }
             let counts = arrived.entry(tenant.to_owned()).or_default();
             counts.0 += 1;
             counts.1 += usize::from(input.contains("xxxx"));
@@ -127,7 +127,8 @@ impl Export {
             match self.kind {
                 Kind::Rest => {
                     for span in request.body["spans"].as_array().into_iter().flatten() {
-                        add(span["tenant_id"].as_str().unwrap_or_default(), &span["input"].to_string());
+                        let id = span["id"].to_string();
+                        add(id, span["tenant_id"].as_str().unwrap_or_default(), &span["input"].to_string());
                     }
                 }
                 Kind::Otlp => {
@@ -135,7 +136,8 @@ impl Export {
                         if !span.parent_span_id.is_empty() {
                             let attributes = read::attributes(&span.attributes);
                             let text = |key: &str| attributes.get(key).map(ToString::to_string).unwrap_or_default();
-                            add(text("tenant.id").trim_matches('"'), &text("input.value"));
+                            let id = format!("{:?}", span.span_id);
+                            add(id, text("tenant.id").trim_matches('"'), &text("input.value"));
                         }
                     }
                 }
@@ -226,10 +228,10 @@ fn a_flood_that_came_first_and_filled_everything_gives_way_to_the_others() {
 #[test]
 fn a_flood_beside_the_others_on_the_same_threads_costs_them_nothing() {
     for kind in BOTH {
-        let export = Export::new(kind, Budget::new(100_000, 128 << 20));
+        let export = Export::new(kind, Budget::new(60_000, 128 << 20));
         let threads = [0, 1].map(|first| {
             export.spawn(move || {
-                for round in 0..200 {
+                for round in 0..80 {
                     trace("flood", 1_000, 0);
                     (0..10).for_each(|_| trace("flood", 3, 0));
                     trace(OTHERS[(round + first) % 4], 9, 0);
@@ -237,7 +239,7 @@ fn a_flood_beside_the_others_on_the_same_threads_costs_them_nothing() {
             })
         });
         threads.into_iter().for_each(|thread| thread.join().unwrap());
-        assert_others_lost_nothing(&export, 2 * 50 * 9, false);
+        assert_others_lost_nothing(&export, 2 * 20 * 9, false);
     }
 }
 

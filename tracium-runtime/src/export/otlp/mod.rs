@@ -22,7 +22,7 @@ mod names;
 mod route;
 mod spooled;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod wire;
 
 use std::collections::HashMap;
@@ -135,15 +135,15 @@ impl Otlp {
     }
 
     /// Puts spans that are encoded back among those that wait for company.
-    fn reopen(&mut self, route: Route, spans: &[u8], receipts: &[Receipt]) {
+    fn reopen(&mut self, route: &Route, spans: &[u8], receipts: &[Receipt]) {
         let spare = &mut self.spare;
         let open = self.open.entry(route.clone()).or_insert_with(|| Open::new(spare.pop().unwrap_or_default()));
         open.spans.extend_from_slice(spans);
         open.receipts.extend_from_slice(receipts);
         if open.is_full()
-            && let Some(full) = self.open.remove(&route)
+            && let Some(full) = self.open.remove(route)
         {
-            self.seal(&route, full);
+            self.seal(route, full);
         }
     }
 
@@ -241,7 +241,7 @@ impl Exporter for Otlp {
             kept.extend(rest.into_iter().map(|(tenant, open)| (Route { destination: *number, tenant }, open)));
         }
         for (route, open) in kept {
-            self.reopen(route, &open.spans, &open.receipts);
+            self.reopen(&route, &open.spans, &open.receipts);
         }
     }
 

@@ -3,7 +3,7 @@
 
 #[allow(dead_code)]
 #[path = "../../../../../tests/support/otlp.rs"]
-mod otlp;
+pub(in crate::export) mod otlp;
 mod sampling;
 mod spooled;
 mod tenants;
