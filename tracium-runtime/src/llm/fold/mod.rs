@@ -153,8 +153,10 @@ impl Fold {
         self.shape.is_some()
     }
 
+    /// The answer as far as it came; null where no event said anything of it.
     pub(super) fn take(&mut self) -> Value {
-        std::mem::take(&mut self.whole)
+        let whole = std::mem::take(&mut self.whole);
+        if whole.as_object().is_some_and(Map::is_empty) { Value::Null } else { whole }
     }
 
     /// Bytes of text that were kept.
