@@ -25,7 +25,7 @@ fn a_stream_without_end_holds_no_more_than_its_bound() {
     assert!(most < MOST, "{most}");
     let last = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"length\"}],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":7}}\n\n";
     body.feed(last.as_bytes());
-    assert_eq!(body.answer().usage, Some(TokenUsage::new(1, 7)));
+    assert_eq!(body.answer(None).usage, Some(TokenUsage::new(1, 7)));
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn one_event_or_one_answer_without_end_holds_no_more_than_its_bound() {
                 assert!(body.held() < MOST, "{begin}");
             }
             body.end();
-            body.answer();
+            body.answer(None);
         }
     }
 }
