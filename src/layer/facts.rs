@@ -1,5 +1,7 @@
 //! What the fields of a span come to: its kind, its name, its model, its tokens, and the rest.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::fields::Fields;
@@ -7,6 +9,7 @@ use super::kind::Kind;
 use super::libraries;
 use super::values::{count, restored, texts};
 use super::wanted::Source;
+use crate::__private::CallFacts;
 use crate::TokenUsage;
 
 /// What a field is, by its name.
@@ -150,26 +153,50 @@ pub(super) fn asked_model(fields: &Fields) -> Option<&str> {
     fields.text(&["gen_ai.request.model", "langfuse.model", "gen_ai.response.model"])
 }
 
-/// Who answers, by the conventions' names of today.
-pub(super) fn provider(source: &Source, fields: &Fields) -> Option<String> {
-    let told = fields.text(&["gen_ai.provider.name", "gen_ai.system"]);
-    let provider = told.or_else(|| source.library.and_then(|library| library.provider))?;
-    Some(match provider {
-        "gemini" => "gcp.gemini".to_owned(),
-        "vertex_ai" => "gcp.vertex_ai".to_owned(),
-        "az.ai.openai" | "azure_openai" => "azure.ai.openai".to_owned(),
-        "az.ai.inference" => "azure.ai.inference".to_owned(),
-        "mistral" => "mistral_ai".to_owned(),
-        "xai" => "x_ai".to_owned(),
-        other => other.to_ascii_lowercase(),
-    })
+/// Who answers, by the conventions' name of today, or as the library says, which may be anything.
+pub(super) fn provider<'a>(source: &Source, fields: &'a Fields) -> Option<Result<&'static str, &'a str>> {
+    const KNOWN: [&str; 20] = [
+        "openai",
+        "anthropic",
+        "gcp.gemini",
+        "gcp.vertex_ai",
+        "gcp.gen_ai",
+        "aws.bedrock",
+        "azure.ai.openai",
+        "azure.ai.inference",
+        "ibm.watsonx.ai",
+        "cohere",
+        "deepseek",
+        "groq",
+        "mistral_ai",
+        "moonshot_ai",
+        "ollama",
+        "openrouter",
+        "perplexity",
+        "together_ai",
+        "x_ai",
+        "huggingface",
+    ];
+    let Some(told) = fields.text(&["gen_ai.provider.name", "gen_ai.system"]) else {
+        return source.library.and_then(|library| library.provider).map(Ok);
+    };
+    let now = match told {
+        "gemini" => "gcp.gemini",
+        "vertex_ai" => "gcp.vertex_ai",
+        "az.ai.openai" | "azure_openai" | "azure" => "azure.ai.openai",
+        "az.ai.inference" => "azure.ai.inference",
+        "mistral" => "mistral_ai",
+        "moonshot" => "moonshot_ai",
+        "together" => "together_ai",
+        "xai" => "x_ai",
+        told => told,
+    };
+    Some(KNOWN.into_iter().find(|known| known.eq_ignore_ascii_case(now)).ok_or(told))
 }
 
-/// The tokens of the call.
-///
-/// The conventions count what came from a cache among the tokens read. Anthropic does not, and what we keep are the
-/// provider's own counts: there they are taken apart again.
-pub(super) fn usage(fields: &Fields) -> Option<TokenUsage> {
+/// The tokens of the call, and whether those that a cache had are counted beside the others. The conventions count them
+/// in; a library that hands on what Anthropic says does not.
+pub(super) fn usage(fields: &Fields) -> Option<(TokenUsage, bool)> {
     let number = |names: &[&str]| names.iter().find_map(|name| count(fields.get(name)?));
     let langfuse = fields.get("langfuse.usage").and_then(Value::as_str).map(restored);
     let (in_langfuse, out_langfuse) = langfuse.as_ref().map_or((None, None), libraries::langfuse_usage);
@@ -178,39 +205,64 @@ pub(super) fn usage(fields: &Fields) -> Option<TokenUsage> {
     if read.is_none() && written.is_none() {
         return None;
     }
+    let mut usage = TokenUsage::new(read.unwrap_or(0), written.unwrap_or(0));
     let cached = number(&[
         "gen_ai.usage.cache_read.input_tokens",
         "gen_ai.usage.cache_read_input_tokens",
         "gen_ai.usage.cached_input_tokens",
     ]);
-    let created = number(&["gen_ai.usage.cache_creation.input_tokens", "gen_ai.usage.cache_creation_input_tokens"]);
-    let mut read = read.unwrap_or(0);
-    let apart = created.is_some_and(|created| created > 0)
-        || asked_model(fields).is_some_and(|model| model.contains("claude"))
-        || fields.text(&["gen_ai.provider.name", "gen_ai.system"]) == Some("anthropic");
-    if apart && let Some(rest) = read.checked_sub(cached.unwrap_or(0) + created.unwrap_or(0)) {
-        read = rest;
-    }
-    let mut usage = TokenUsage::new(read, written.unwrap_or(0));
     if let Some(cached) = cached {
         usage = usage.cached_input(cached);
     }
+    let created = number(&["gen_ai.usage.cache_creation.input_tokens", "gen_ai.usage.cache_creation_input_tokens"]);
     if let Some(created) = created {
         usage = usage.cache_creation_input(created);
     }
-    Some(usage)
+    if let Some(reasoning) = number(&["gen_ai.usage.reasoning.output_tokens", "gen_ai.usage.reasoning_tokens"]) {
+        usage = usage.reasoning(reasoning);
+    }
+    let apart = cached.unwrap_or(0).saturating_add(created.unwrap_or(0)) > usage.input;
+    Some((usage, apart))
 }
 
-/// Tokens that the model wrote for itself, among those written.
-pub(super) fn reasoning(fields: &Fields) -> Option<u64> {
-    let names = ["gen_ai.usage.reasoning.output_tokens", "gen_ai.usage.reasoning_tokens"];
-    names.iter().find_map(|name| count(fields.get(name)?))
-}
-
-/// Why the model stopped.
-pub(super) fn finish_reasons(fields: &Fields) -> Vec<String> {
-    let names = ["gen_ai.response.finish_reasons", "gen_ai.response.finish_reason"];
-    names.iter().find_map(|name| fields.get(name)).map(texts).unwrap_or_default()
+/// Says of a model's call what was not seen on its way.
+pub(super) fn tell_call(fields: &Fields, call: &mut CallFacts) {
+    const OPERATIONS: [&str; 9] = [
+        "chat",
+        "text_completion",
+        "generate_content",
+        "embeddings",
+        "rerank",
+        "transcription",
+        "image_generation",
+        "audio_generation",
+        "moderation",
+    ];
+    let text = |names: &[&str]| fields.text(names).map(Into::into);
+    let fill = |known: &mut Option<Box<str>>, names: &[&str]| {
+        if known.is_none() {
+            *known = text(names);
+        }
+    };
+    if let Some(operation) = fields.text(&["gen_ai.operation.name"])
+        && call.operation.is_empty()
+    {
+        call.operation = OPERATIONS.into_iter().find(|known| *known == operation).unwrap_or_default();
+    }
+    fill(&mut call.asked, &["gen_ai.request.model"]);
+    fill(&mut call.answered, &["gen_ai.response.model"]);
+    fill(&mut call.response_id, &["gen_ai.response.id"]);
+    fill(&mut call.request_id, &["rig.provider_request_id"]);
+    if call.finish_reasons.is_empty() {
+        let names = ["gen_ai.response.finish_reasons", "gen_ai.response.finish_reason"];
+        let reasons = names.iter().find_map(|name| fields.get(name)).map(texts).unwrap_or_default();
+        call.finish_reasons = reasons.into_iter().map(Into::into).collect();
+    }
+    call.stream |= fields.get("gen_ai.request.stream") == Some(&Value::Bool(true));
+    if call.first_token.is_none() {
+        let seconds = fields.get("gen_ai.response.time_to_first_chunk").and_then(Value::as_f64);
+        call.first_token = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    }
 }
 
 /// Why the span failed: what kind of error it was, and what it said.
@@ -249,12 +301,19 @@ pub(super) fn metadata(source: &Source, kind: Kind, fields: &Fields) -> Vec<(&'s
 /// Whether a fact has no place of its own on a span.
 fn is_metadata(kind: Kind, name: &str) -> bool {
     match name {
-        "server.address" | "server.port" | "rig.provider_request_id" => true,
-        "gen_ai.request.model"
-        | "gen_ai.tool.error.type"
-        | "gen_ai.response.finish_reasons"
-        | "gen_ai.response.finish_reason" => false,
-        "gen_ai.operation.name" | "gen_ai.provider.name" | "gen_ai.system" => false,
+        "server.address" | "server.port" => true,
+        "gen_ai.operation.name"
+        | "gen_ai.provider.name"
+        | "gen_ai.system"
+        | "gen_ai.request.model"
+        | "gen_ai.tool.error.type" => false,
+        "rig.provider_request_id"
+        | "gen_ai.request.stream"
+        | "gen_ai.response.time_to_first_chunk"
+        | "gen_ai.response.id"
+        | "gen_ai.response.model"
+        | "gen_ai.response.finish_reason"
+        | "gen_ai.response.finish_reasons" => !kind.is_inference(),
         "gen_ai.tool.name" => kind != Kind::Tool,
         "gen_ai.agent.name" => kind != Kind::Agent,
         "gen_ai.workflow.name" => kind != Kind::Workflow,

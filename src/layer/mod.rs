@@ -86,6 +86,7 @@ mod messages;
 mod values;
 mod wanted;
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
@@ -177,7 +178,9 @@ where
         let parent = attributes.parent().and_then(|parent| nearest(&ctx.span(parent)?));
         let kind = facts::kind(&source, &fields);
         let name = facts::name(kind, &fields, metadata.name());
-        let Some(span) = BridgedSpan::open(kind.name(), &name, parent.as_ref().map(|parent| &parent.span)) else {
+        let Some(span) =
+            BridgedSpan::open(kind.name(), &name, kind.is_inference(), parent.as_ref().map(|parent| &parent.span))
+        else {
             return;
         };
         let captures = span.captures();
@@ -207,7 +210,7 @@ where
         event.record(&mut fields);
         if *metadata.level() == Level::ERROR {
             let text = fields.text(&["error", "err", "exception.message", "message"]);
-            bridged.span.fail("error", &text.unwrap_or(metadata.name()));
+            bridged.span.fail("error".into(), text.unwrap_or(metadata.name()));
         }
         match messages::of_event(metadata.name(), &fields) {
             Some((message, is_answer)) if bridged.captures => {
@@ -290,19 +293,25 @@ impl Bridged {
         for (key, value) in facts::metadata(source, kind, &fields) {
             span.handle().add_metadata(key, &value);
         }
-        if let Some(provider) = facts::provider(source, &fields) {
-            span.handle().add_metadata("gen_ai.provider.name", &provider);
-        }
-        let reasons = facts::finish_reasons(&fields);
-        if !reasons.is_empty() {
-            span.handle().add_metadata("gen_ai.response.finish_reasons", &reasons);
+        match facts::provider(source, &fields) {
+            Some(Ok(provider)) => span.note_call(|call| {
+                call.provider.get_or_insert(provider);
+            }),
+            Some(Err(provider)) => {
+                span.handle().add_metadata("gen_ai.provider.name", provider);
+            }
+            None => {}
         }
         if kind.is_inference() {
-            if let Some(usage) = facts::usage(&fields) {
+            let usage = facts::usage(&fields);
+            span.note_call(|call| {
+                facts::tell_call(&fields, call);
+                if let Some((_, apart)) = usage {
+                    call.cached_apart.get_or_insert(apart);
+                }
+            });
+            if let Some((usage, _)) = usage {
                 span.fill_usage(usage);
-            }
-            if let Some(reasoning) = facts::reasoning(&fields) {
-                span.handle().add_metadata("gen_ai.usage.reasoning.output_tokens", &reasoning);
             }
         }
         let (input, output) = if kind == Kind::Tool {
@@ -320,8 +329,8 @@ impl Bridged {
                 span.fill(content, &value);
             }
         }
-        if let Some((_, text)) = facts::failure(&fields) {
-            span.fail("error", &text);
+        if let Some((kind, text)) = facts::failure(&fields) {
+            span.fail(kind.map_or("error".into(), Cow::Owned), &text);
         }
     }
 }

@@ -96,7 +96,11 @@ fn an_id_that_could_be_misread_is_quoted() {
 }
 
 /// The line as JSON, with the context of a trace of `tenant`.
-fn json_line<S: tracing::Subscriber + Send + Sync>(build: impl FnOnce(Written) -> S, tenant: &str, log: fn()) -> (Value, (String, String)) {
+fn json_line<S: tracing::Subscriber + Send + Sync>(
+    build: impl FnOnce(Written) -> S,
+    tenant: &str,
+    log: fn(),
+) -> (Value, (String, String)) {
     let _recorder = tracium::testing::Recorder::install();
     let mut known = Default::default();
     let text = written(build, || {
@@ -114,13 +118,18 @@ fn json_line<S: tracing::Subscriber + Send + Sync>(build: impl FnOnce(Written) -
 fn a_line_of_json_has_them_in_its_object() {
     let log = || tracing::info!(hits = 3, "searched");
     let tenant = "a \"b\"\\ \u{e9}\u{202e}}";
-    let (line, (trace, span)) =
-        json_line(|to| plain().json().with_writer(move || to.clone()).map_event_format(with_context).finish(), tenant, log);
+    let (line, (trace, span)) = json_line(
+        |to| plain().json().with_writer(move || to.clone()).map_event_format(with_context).finish(),
+        tenant,
+        log,
+    );
     assert_eq!(
         line,
         json!({"level": "INFO", "fields": {"hits": 3, "message": "searched"}, "tenant": tenant, "trace_id": trace, "span_id": span})
     );
-    let flat = |to: Written| plain().json().flatten_event(true).with_writer(move || to.clone()).map_event_format(with_context).finish();
+    let flat = |to: Written| {
+        plain().json().flatten_event(true).with_writer(move || to.clone()).map_event_format(with_context).finish()
+    };
     let (line, (trace, span)) = json_line(flat, "acme", log);
     assert_eq!(
         line,
@@ -131,7 +140,9 @@ fn a_line_of_json_has_them_in_its_object() {
 #[test]
 fn an_events_own_field_is_never_taken_for_ours() {
     let log = || tracing::info!(tenant = "globex", "he says");
-    let flat = |to: Written| plain().json().flatten_event(true).with_writer(move || to.clone()).map_event_format(with_context).finish();
+    let flat = |to: Written| {
+        plain().json().flatten_event(true).with_writer(move || to.clone()).map_event_format(with_context).finish()
+    };
     let (line, _) = json_line(flat, "acme", log);
     assert_eq!((line["tenant"].as_str(), line["tracium.tenant"].as_str()), (Some("globex"), Some("acme")));
     let acme = tracium::Context::root().with_tenant(tracium::TenantId::try_from("acme").unwrap());
@@ -170,7 +181,9 @@ fn the_pretty_format_has_a_line_of_its_own_and_colours_stay() {
             let format: Box<dyn Fn(&Written) -> Box<dyn tracing::Subscriber + Send + Sync>> = if with {
                 Box::new(|to| {
                     let to = to.clone();
-                    Box::new(plain().with_ansi(true).with_writer(move || to.clone()).map_event_format(with_context).finish())
+                    Box::new(
+                        plain().with_ansi(true).with_writer(move || to.clone()).map_event_format(with_context).finish(),
+                    )
                 })
             } else {
                 Box::new(|to| {
@@ -207,7 +220,9 @@ fn a_line_inside_a_bridged_span_names_that_span() {
 
 /// Any format of the subscriber's can be wrapped.
 #[allow(dead_code)]
-fn is_a_format<F: Clone + 'static, T: Clone>(format: Format<F, T>) -> impl FormatEvent<tracing_subscriber::Registry, format::DefaultFields>
+fn is_a_format<F: Clone + 'static, T: Clone>(
+    format: Format<F, T>,
+) -> impl FormatEvent<tracing_subscriber::Registry, format::DefaultFields>
 where
     Format<F, T>: FormatEvent<tracing_subscriber::Registry, format::DefaultFields>,
 {

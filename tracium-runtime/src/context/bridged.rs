@@ -6,8 +6,8 @@
 //! same tenant. What is entered and never left is forgotten with the scope; another task on the same thread has a scope
 //! of its own, or none, and never sees it.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
-use std::fmt::Display;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,7 +16,7 @@ use serde_core::Serialize;
 use super::level::Level;
 use super::{Context, Scope, SpanRef, current, open};
 use crate::content::{self, Json, Limits};
-use crate::trace::details::{Error, SpanDetails};
+use crate::trace::details::{CallFacts, Error, SpanDetails};
 use crate::trace::{OpenSpan, SpanHandle, SpanMeta, TokenUsage, TraceCore};
 use crate::{SpanId, panics};
 
@@ -48,6 +48,8 @@ struct Bridged {
     context: Context,
     trace: Arc<TraceCore>,
     id: SpanId,
+    /// The call of a model that it was opened in.
+    above: Option<SpanId>,
     /// The trace of the scope that it was opened in, which is another where that one is of another tenant.
     home: u64,
     open: Mutex<Option<OpenSpan>>,
@@ -75,10 +77,13 @@ impl BridgedSpan {
     /// Opens a span under `parent`, if that fits where the calling code runs, else under what is current there. `None`
     /// outside any trace.
     ///
+    /// Where it `is_call` of a model, what our own adapters see of that call beneath it is said of it, and a call around it
+    /// is the same one, which is counted once.
+    ///
     /// Code outside any scope has no tenant and no trace: it can name a parent, but not one that is entered on its thread,
     /// which may be another task's that forgot to leave it.
-    pub fn open(kind: &str, name: &str, parent: Option<&Self>) -> Option<Self> {
-        let (context, home) = current(|scope| match (scope, parent) {
+    pub fn open(kind: &str, name: &str, is_call: bool, parent: Option<&Self>) -> Option<Self> {
+        let (mut context, home) = current(|scope| match (scope, parent) {
             (Some(scope), parent) => {
                 let home = scope.context.span.as_ref()?.trace.key;
                 let parent = parent.filter(|parent| parent.0.fits(scope));
@@ -90,11 +95,20 @@ impl BridgedSpan {
         let details = SpanDetails { kind: Some(kind.into()), name: Some(name.into()), ..SpanDetails::default() };
         let (trace, open) = open::span_in(&context, &BRIDGED, Some(Box::new(details)))?;
         let handle = SpanHandle::new(&trace, open.id, context.effective_tenant().as_ref());
-        let span = SpanRef { trace: Arc::clone(&trace), id: open.id, depth: open.depth };
+        let above = context.span.take().filter(|span| Arc::ptr_eq(&span.trace, &trace)).and_then(|span| span.llm);
+        let llm = if open.is_llm { Some(open.id) } else { above };
+        context.span = Some(SpanRef { trace: Arc::clone(&trace), id: open.id, depth: open.depth, llm });
+        if is_call {
+            trace.with_span(open.id, |details| details.facts_mut().claims = true);
+            if let Some(above) = above {
+                trace.with_span(above, |details| details.facts_mut().call_below = true);
+            }
+        }
         Some(Self(Arc::new(Bridged {
-            context: Context { span: Some(span), ..context },
+            context,
             trace,
             id: open.id,
+            above: above.filter(|_| is_call),
             home,
             open: Mutex::new(Some(open)),
             notes: AtomicU32::new(0),
@@ -163,6 +177,14 @@ impl BridgedSpan {
         self.0.trace.with_span(self.0.id, |details| {
             details.usage.get_or_insert(usage);
         });
+        if let Some(above) = self.0.above {
+            self.0.trace.with_span(above, |details| details.facts_mut().usage_below = true);
+        }
+    }
+
+    /// Says more of a model's call.
+    pub fn note_call(&self, note: impl FnOnce(&mut CallFacts)) {
+        self.0.trace.with_span(self.0.id, |details| note(details.facts_mut()));
     }
 
     /// Records content, where nobody did and where it is captured.
@@ -183,8 +205,9 @@ impl BridgedSpan {
     }
 
     /// Marks it as failed. The first reason stays.
-    pub fn fail(&self, type_name: &'static str, reason: &dyn Display) {
-        self.0.handle.fail_as(type_name, reason);
+    pub fn fail(&self, type_name: Cow<'static, str>, reason: &str) {
+        let error = Error { type_name, message: reason.into() };
+        self.0.trace.set_error(self.0.id, error, self.0.context.effective_tenant().as_ref());
     }
 
     /// Ends it, once.
@@ -285,14 +308,12 @@ impl Scope {
     /// Begins a level beneath the span that is entered there.
     #[cold]
     pub(super) fn push_level_beneath(&mut self, entered: usize) {
-        let Some(SpanRef { trace, id, depth }) = self.bridged.get(entered).and_then(|note| note.context.span.clone())
-        else {
-            return;
-        };
+        let Some(span) = self.bridged.get(entered).and_then(|note| note.context.span.clone()) else { return };
         self.level += 1;
-        *self.top_mut() = Level::under(Some(id), depth);
-        if self.context.span.as_ref().is_none_or(|span| !Arc::ptr_eq(&span.trace, &trace)) {
-            self.change_trace_to(SpanRef { trace, id, depth });
+        *self.top_mut() =
+            Level::under(Some(span.id), span.depth).in_llm(span.llm.is_some()).of_llm(span.llm == Some(span.id));
+        if self.context.span.as_ref().is_none_or(|outer| !Arc::ptr_eq(&outer.trace, &span.trace)) {
+            self.change_trace_to(span);
         }
     }
 
