@@ -175,7 +175,9 @@ where
         // Who it is must be known to open it; what it may keep is known then.
         let library = source.library.map_or(&[][..], |library| library.fields);
         fields.add(all, |name, _| Some(libraries::conventional(library, name)));
-        let parent = attributes.parent().and_then(|parent| nearest(&ctx.span(parent)?));
+        // The nearest of ours: spans between that are not wanted are not seen here.
+        let outer = || made.scope().skip(1).find_map(|span| bridged(Some(&span)));
+        let parent = attributes.parent().and_then(|_| outer());
         let kind = facts::kind(&source, &fields);
         let name = facts::name(kind, &fields, metadata.name());
         let Some(span) =

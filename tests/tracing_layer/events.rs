@@ -1,7 +1,7 @@
 //! What is logged inside a span and says something of it.
 
 use serde_json::json;
-use tracing::{error, info, info_span, warn};
+use tracing::{Level, error, event, info, info_span, warn};
 use tracium::testing::RecordedStatus;
 
 use super::recorded;
@@ -32,8 +32,17 @@ fn events_with_the_conventions_fields_and_messages_are_the_spans() {
         chat.in_scope(|| {
             info!(name: "gen_ai.system.message", content = "be brief");
             info!(name: "gen_ai.user.message", content = "tea?");
-            info!(name: "gen_ai.choice", gen_ai.event.content = r#"{"message":{"content":"Earl Grey"},"finish_reason":"stop"}"#);
-            info!(gen_ai.response.model = "m-1", gen_ai.usage.input_tokens = 4, gen_ai.usage.output_tokens = 2, note = "the event's own");
+            event!(
+                name: "gen_ai.choice",
+                Level::INFO,
+                gen_ai.event.content = r#"{"message":{"content":"Earl Grey"},"finish_reason":"stop"}"#
+            );
+            info!(
+                gen_ai.response.model = "m-1",
+                gen_ai.usage.input_tokens = 4,
+                gen_ai.usage.output_tokens = 2,
+                note = "the event's own"
+            );
         });
         // Named, where nothing is entered.
         info!(parent: &chat, gen_ai.response.id = "r1");

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use tracing::field::Empty;
-use tracing::{debug, info_span};
+use tracing::{Level, event, info_span};
 use tracium::TokenUsage;
 use tracium::testing::RecordedStatus;
 
@@ -316,11 +316,12 @@ fn langchain_rust() {
             tool.in_scope(|| tracing::warn!(target: "langchain_rust::observability", error = %"no such index", "{} failed", "tool.call"));
         });
         run.record("total_tokens", 11_u32);
+        drop(run);
         info_span!(target: "langchain_rust::observability", "embed.query", provider = "openai", model = "e", count = 1, error = Empty);
         // Not one of its spans.
         info_span!(target: "langchain_rusty", "llm.generate", prompt_tokens = 1);
     });
-    let [llm, chain, tool, run, embed] = &spans[..] else { panic!("{spans:#?}") };
+    let [llm, tool, chain, run, embed] = &spans[..] else { panic!("{spans:#?}") };
     assert_eq!((llm.kind.as_str(), llm.name.as_str()), ("llm", "chat gpt-4o"));
     assert_eq!((llm.usage, llm.parent_id), (Some(TokenUsage::new(9, 2)), chain.id));
     assert_eq!(llm.call.provider.as_deref(), Some("openai"));
@@ -337,13 +338,12 @@ fn langchain_rust() {
 fn swiftide() {
     let spans = recorded(|| {
         info_span!(target: "swiftide_agents::agent", "agent.query").in_scope(|| {
-            debug!(target: "swiftide_agents::agent", langfuse.input = "find tea");
+            event!(target: "swiftide_agents::agent", Level::DEBUG, langfuse.input = "find tea");
             let step = info_span!(target: "swiftide_agents::agent", "step", otel.name = Empty);
             step.in_scope(|| {
                 let complete = info_span!(target: "swiftide_integrations::openai::chat_completion", "complete", langfuse.r#type = "GENERATION");
                 complete.in_scope(|| {
-                    debug!(
-                        target: "swiftide_integrations::openai::chat_completion",
+                    event!(target: "swiftide_integrations::openai::chat_completion", Level::DEBUG,
                         langfuse.model = "gpt-4o",
                         langfuse.input = "{\n  \"messages\": [{\"role\": \"user\", \"content\": \"find tea\"}]\n}",
                         langfuse.output = "{\"message\": \"none\"}",
@@ -351,14 +351,14 @@ fn swiftide() {
                     );
                 });
                 let tool = info_span!(target: "swiftide_agents::agent", "tool", "otel.name" = format!("tool.{}", "search"));
-                tool.in_scope(|| debug!(target: "swiftide_agents::agent", langfuse.output = %"[]", langfuse.input = Some("{\"q\":1}"), tool_name = "search"));
+                tool.in_scope(|| event!(target: "swiftide_agents::agent", Level::DEBUG, langfuse.output = %"[]", langfuse.input = Some("{\"q\":1}"), tool_name = "search"));
             });
         });
         info_span!(target: "swiftide_integrations::anthropic::chat_completion", "complete").in_scope(|| {
             tracing::error!(target: "swiftide_integrations::anthropic::chat_completion", error = %"overloaded");
         });
     });
-    let [complete, tool, agent, other] = &spans[..] else { panic!("{spans:#?}") };
+    let [tool, complete, agent, other] = &spans[..] else { panic!("{spans:#?}") };
     assert_eq!((complete.kind.as_str(), complete.name.as_str()), ("llm", "chat gpt-4o"));
     assert_eq!((complete.usage, complete.parent_id), (Some(TokenUsage::new(9, 2)), agent.id));
     assert_eq!(complete.input.as_ref().unwrap()["messages"][0]["content"], "find tea");
@@ -383,11 +383,11 @@ fn the_conventions_old_names_count_as_the_new_ones() {
             gen_ai.usage.prompt_tokens = "12",
             gen_ai.usage.completion_tokens = ?3,
             gen_ai.response.finish_reasons = ?["stop", "length"],
-            gen_ai.prompt.0.role = "user",
-            gen_ai.prompt.0.content = "tea?",
-            gen_ai.completion.0.role = "assistant",
-            gen_ai.completion.0.content = "Earl Grey",
-            gen_ai.completion.0.finish_reason = "stop",
+            "gen_ai.prompt.0.role" = "user",
+            "gen_ai.prompt.0.content" = "tea?",
+            "gen_ai.completion.0.role" = "assistant",
+            "gen_ai.completion.0.content" = "Earl Grey",
+            "gen_ai.completion.0.finish_reason" = "stop",
         );
     });
     let span = &spans[0];
