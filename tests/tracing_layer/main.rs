@@ -3,6 +3,7 @@
 mod context;
 mod events;
 mod lines;
+mod once;
 mod shapes;
 
 use tracing::Subscriber;
