@@ -10,26 +10,26 @@
 //! 2. `tracium::logs::with_context`: the same lines, text or JSON, with `tenant`, `trace_id` and `span_id`;
 //! 3. two tenants at once, on the same threads: each line has its own.
 
+use std::io::IsTerminal;
 use std::time::Duration;
 
 use tracing::{info, warn};
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::prelude::*;
+use tracing_subscriber::{Layer, Registry};
+use tracium::logs::with_context;
 
 #[tracium::main]
 #[tokio::main]
 async fn main() {
-    let json = std::env::args().any(|argument| argument == "json");
-    let lines = tracing_subscriber::fmt::layer().without_time().with_target(false);
-    // A layer's type tells its format: one of the two is there.
-    let text = (!json).then(|| lines.compact().map_event_format(tracium::logs::with_context));
-    let lines =
-        tracing_subscriber::fmt::layer().with_target(false).json().map_event_format(tracium::logs::with_context);
-    let lines = json.then_some(lines);
-    tracing_subscriber::registry()
-        .with(text.with_filter(tracing_subscriber::filter::LevelFilter::INFO))
-        .with(lines.with_filter(tracing_subscriber::filter::LevelFilter::INFO))
-        .with(tracium::layer())
-        .init();
+    // Where the traces are printed as well; without a terminal there are no colours.
+    let lines = || tracing_subscriber::fmt::layer().without_time().with_target(false).with_writer(std::io::stderr);
+    let lines: Box<dyn Layer<Registry> + Send + Sync> = if std::env::args().any(|argument| argument == "json") {
+        Box::new(lines().json().with_current_span(false).with_span_list(false).map_event_format(with_context))
+    } else {
+        Box::new(lines().compact().with_ansi(std::io::stderr().is_terminal()).map_event_format(with_context))
+    };
+    tracing_subscriber::registry().with(lines.with_filter(LevelFilter::INFO)).with(tracium::layer()).init();
 
     info!("nobody's line");
     let acme = answer("acme", "Where is my order?");
@@ -51,7 +51,7 @@ async fn answer(tenant: &str, question: &str) -> String {
 #[tracium::retrieval]
 async fn look_up(question: &str) -> usize {
     tokio::time::sleep(Duration::from_millis(20)).await;
-    if question.len() > 18 {
+    if question.contains("order") {
         warn!("the index is a minute behind");
     }
     2
@@ -64,7 +64,7 @@ mod client {
     use tracing::Instrument;
     use tracing::field::Empty;
 
-    pub async fn chat(model: &str, prompt: &str) -> String {
+    pub(crate) async fn chat(model: &str, prompt: &str) -> String {
         let span = tracing::info_span!(
             "chat",
             gen_ai.operation.name = "chat",
@@ -75,7 +75,7 @@ mod client {
         );
         let request = async {
             tokio::time::sleep(Duration::from_millis(40)).await;
-            tracing::info!(status = 200, "the model answered");
+            tracing::info!(status = 200, "POST /v1/chat/completions");
             format!("About \"{prompt}\": yes.")
         };
         let reply = request.instrument(span.clone()).await;

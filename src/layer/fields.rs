@@ -7,7 +7,7 @@ use serde_json::Value;
 use tracing_core::Field;
 use tracing_core::field::Visit;
 
-/// The most of one span's texts that is kept until its end, in bytes.
+/// The most of one span's texts that is kept until its end, in bytes; it counts among what the buffers hold.
 const MOST_BYTES: usize = 4 << 20;
 /// The most fields of one span.
 const MOST: usize = 1_000;
@@ -38,23 +38,34 @@ impl Fields {
         self.values.range(prefix..).map_while(move |(name, value)| Some((name.strip_prefix(prefix)?, value)))
     }
 
-    pub(super) fn put(&mut self, name: &'static str, value: Value) {
-        let bytes = value.as_str().map_or(0, str::len);
-        if self.bytes + bytes > MOST_BYTES || self.values.len() >= MOST {
+    /// Keeps the value; in place of a text for which there is no room, a note that says so.
+    pub(super) fn put(&mut self, name: &'static str, mut value: Value) {
+        let length = |value: &Value| value.as_str().map_or(0, str::len);
+        let before = self.values.get(name).map(length);
+        if before.is_none() && self.values.len() >= MOST {
             return;
         }
-        self.bytes += bytes;
+        self.bytes -= before.unwrap_or(0);
+        if self.bytes + length(&value) > MOST_BYTES {
+            value = left_out(length(&value));
+        }
+        self.bytes += length(&value);
         self.values.insert(name, value);
     }
 
-    /// Takes in what else was recorded, under the names that `name` gives; nothing where it gives none.
-    pub(super) fn add(&mut self, more: Self, name: impl Fn(&'static str, &Value) -> Option<&'static str>) {
-        for (field, value) in more.values {
-            if let Some(name) = name(field, &value) {
+    /// Takes in what else was recorded, as `keep` has it: under what name, and what; `None` for what is not kept.
+    pub(super) fn add(&mut self, more: Self, keep: impl Fn(&'static str, Value) -> Option<(&'static str, Value)>) {
+        for (name, value) in more.values {
+            if let Some((name, value)) = keep(name, value) {
                 self.put(name, value);
             }
         }
     }
+}
+
+/// In place of a text of so many bytes.
+pub(super) fn left_out(bytes: usize) -> Value {
+    Value::String(format!("[dropped: {bytes} bytes, buffers full]"))
 }
 
 impl Visit for Fields {
@@ -84,5 +95,25 @@ impl Visit for Fields {
 
     fn record_f64(&mut self, field: &Field, value: f64) {
         self.put(field.name(), value.into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_text_for_which_there_is_no_room_is_a_note_and_a_later_one_takes_its_place() {
+        let mut fields = Fields::default();
+        fields.put("a", json!("x".repeat(MOST_BYTES)));
+        fields.put("b", json!("y".repeat(10)));
+        assert_eq!(fields.get("b"), Some(&json!("[dropped: 10 bytes, buffers full]")));
+        fields.put("a", json!("short"));
+        fields.put("b", json!("y"));
+        assert_eq!((fields.get("a"), fields.get("b")), (Some(&json!("short")), Some(&json!("y"))));
+        fields.put("a", json!("z".repeat(MOST_BYTES - 1)));
+        assert_eq!(fields.bytes, MOST_BYTES, "what was replaced is not counted");
     }
 }

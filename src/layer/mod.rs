@@ -174,7 +174,7 @@ where
         let mut fields = Fields::default();
         // Who it is must be known to open it; what it may keep is known then.
         let library = source.library.map_or(&[][..], |library| library.fields);
-        fields.add(all, |name, _| Some(libraries::conventional(library, name)));
+        fields.add(all, |name, value| Some((libraries::conventional(library, name), value)));
         // The nearest of ours: spans between that are not wanted are not seen here.
         let outer = || made.scope().skip(1).find_map(|span| bridged(Some(&span)));
         let parent = attributes.parent().and_then(|_| outer());
@@ -272,14 +272,17 @@ impl Bridged {
                 // Texts of spans that were asked for are arguments as often as not.
                 Class::Other => self.source.asked && (self.captures || !value.is_string()),
             };
-            keep.then_some(name)
+            let bytes = value.as_str().map_or(0, str::len);
+            let value = if !keep || bytes == 0 || self.span.hold(bytes) { value } else { fields::left_out(bytes) };
+            keep.then_some((name, value))
         });
     }
 
     /// Keeps what an event says of the span: the rest of it is the event's own.
     fn keep_telling(&self, fields: Fields) {
         let mut telling = Fields::default();
-        telling.add(fields, |name, _| (name.starts_with("gen_ai.") || name.starts_with("langfuse.")).then_some(name));
+        let tells = |name: &str| name.starts_with("gen_ai.") || name.starts_with("langfuse.");
+        telling.add(fields, |name, value| tells(name).then_some((name, value)));
         self.keep(telling);
     }
 
@@ -305,15 +308,9 @@ impl Bridged {
             None => {}
         }
         if kind.is_inference() {
-            let usage = facts::usage(&fields);
-            span.note_call(|call| {
-                facts::tell_call(&fields, call);
-                if let Some((_, apart)) = usage {
-                    call.cached_apart.get_or_insert(apart);
-                }
-            });
-            if let Some((usage, _)) = usage {
-                span.fill_usage(usage);
+            span.note_call(|call| facts::tell_call(&fields, call));
+            if let Some((usage, cached_apart)) = facts::usage(&fields) {
+                span.fill_usage(usage, cached_apart);
             }
         }
         let (input, output) = if kind == Kind::Tool {

@@ -8,7 +8,7 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_core::Serialize;
@@ -56,6 +56,8 @@ struct Bridged {
     /// What scopes noted of it before this changed holds no more.
     notes: AtomicU32,
     handle: SpanHandle,
+    /// Bytes of the buffers' that are taken for what is kept elsewhere.
+    held: AtomicUsize,
     /// The thread was panicking when it opened: that panic is not its own.
     panicking: bool,
 }
@@ -113,6 +115,7 @@ impl BridgedSpan {
             open: Mutex::new(Some(open)),
             notes: AtomicU32::new(0),
             handle,
+            held: AtomicUsize::new(0),
             panicking: std::thread::panicking(),
         })))
     }
@@ -172,10 +175,13 @@ impl BridgedSpan {
         });
     }
 
-    /// Notes the tokens, where nobody did.
-    pub fn fill_usage(&self, usage: TokenUsage) {
+    /// Notes the tokens, where nobody did; `cached_apart` where those that a cache had are counted beside the others.
+    pub fn fill_usage(&self, usage: TokenUsage, cached_apart: bool) {
         self.0.trace.with_span(self.0.id, |details| {
-            details.usage.get_or_insert(usage);
+            if details.usage.is_none() {
+                details.usage = Some(usage);
+                details.facts_mut().cached_apart = Some(cached_apart);
+            }
         });
         if let Some(above) = self.0.above {
             self.0.trace.with_span(above, |details| details.facts_mut().usage_below = true);
@@ -185,6 +191,15 @@ impl BridgedSpan {
     /// Says more of a model's call.
     pub fn note_call(&self, note: impl FnOnce(&mut CallFacts)) {
         self.0.trace.with_span(self.0.id, |details| note(details.facts_mut()));
+    }
+
+    /// Whether the buffers have room for `bytes` that are kept elsewhere until the span's end.
+    pub fn hold(&self, bytes: usize) -> bool {
+        let fits = self.0.trace.sink.admit_bytes(bytes);
+        if fits {
+            self.0.held.fetch_add(bytes, Ordering::Relaxed);
+        }
+        fits
     }
 
     /// Records content, where nobody did and where it is captured.
@@ -260,6 +275,10 @@ impl Bridged {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(open) = open {
             self.forget_notes();
+            let held = self.held.swap(0, Ordering::Relaxed);
+            if held > 0 {
+                self.trace.sink.give_back_bytes(held);
+            }
             let panicked = !self.panicking && std::thread::panicking();
             open.end(&self.trace, panicked.then(|| Box::new(panics::last()) as Box<Error>));
         }
