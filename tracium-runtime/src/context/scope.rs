@@ -331,14 +331,14 @@ impl Scope {
     /// Begins a sync span's level; gives its number, from 1, to end it by.
     pub(crate) fn push_level(&mut self) -> usize {
         self.fresh = false;
-        match if self.bridged.is_empty() { None } else { self.entered() } {
-            Some(entered) => self.push_level_beneath(entered),
-            None => {
-                let Level { id, .. } = *self.top();
-                let (depth, is_in_llm) = (self.top().depth(), self.top().is_in_llm());
-                self.level += 1;
-                *self.top_mut() = Level::under(id, depth).in_llm(is_in_llm);
-            }
+        let entered = if self.bridged.is_empty() { None } else { self.entered() };
+        if let Some(entered) = entered {
+            self.push_level_beneath(entered);
+        } else {
+            let Level { id, .. } = *self.top();
+            let (depth, is_in_llm) = (self.top().depth(), self.top().is_in_llm());
+            self.level += 1;
+            *self.top_mut() = Level::under(id, depth).in_llm(is_in_llm);
         }
         // One is kept free for a plain level, which does not stop to ask for room.
         if self.level + 1 == self.levels.len() && self.level < MOST_LEVELS as usize {
