@@ -277,7 +277,8 @@ pub(super) fn failure(fields: &Fields) -> Option<(Option<String>, String)> {
         return None;
     }
     let text = text.or(told).or(kind).unwrap_or("the span says that it failed");
-    Some((kind.map(str::to_owned), text.to_owned()))
+    // A word, by the conventions; whatever it is, it is cut like one.
+    Some((kind.map(|kind| kind.chars().take(128).collect()), text.to_owned()))
 }
 
 /// What else is known of the span, by the conventions' names.

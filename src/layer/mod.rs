@@ -50,6 +50,10 @@
 //! it. Tokens are noted on calls of models only: what an agent or a chain says of its own is a sum, which would be counted
 //! twice.
 //!
+//! A call of a model that tracium's own adapters see on its way, beneath its library's span with nothing between, is one
+//! call: what they see is said of that span, which fills in the rest. Where a span for a call is inside another one
+//! (`#[tracium::llm]` around it, or a library's own), the tokens count once, on the inner.
+//!
 //! # Where they hang, and whose they are
 //!
 //! A span opens under what is current in the scope of the code that makes it, and under that scope's tenant. Outside any
@@ -87,6 +91,7 @@ mod values;
 mod wanted;
 
 use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
@@ -169,8 +174,7 @@ where
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
         let metadata = attributes.metadata();
         let (Some(source), Some(made)) = (self.0.span(metadata), ctx.span(id)) else { return };
-        let mut all = Fields::default();
-        attributes.record(&mut all);
+        let all = visited(|fields| attributes.record(fields));
         let mut fields = Fields::default();
         // Who it is must be known to open it; what it may keep is known then.
         let library = source.library.map_or(&[][..], |library| library.fields);
@@ -195,9 +199,7 @@ where
         if let Some(bridged) = bridged(ctx.span(id).as_ref())
             && bridged.span.may_record()
         {
-            let mut fields = Fields::default();
-            values.record(&mut fields);
-            bridged.keep(fields);
+            bridged.keep(visited(|fields| values.record(fields)));
         }
     }
 
@@ -208,8 +210,7 @@ where
             return;
         }
         let metadata = event.metadata();
-        let mut fields = Fields::default();
-        event.record(&mut fields);
+        let fields = visited(|fields| event.record(fields));
         if *metadata.level() == Level::ERROR {
             let text = fields.text(&["error", "err", "exception.message", "message"]);
             bridged.span.fail("error".into(), text.unwrap_or(metadata.name()));
@@ -245,6 +246,13 @@ where
             bridged.span.end();
         }
     }
+}
+
+/// What is recorded; where a value's own `Debug` panics, what came before it.
+fn visited(record: impl FnOnce(&mut Fields)) -> Fields {
+    let mut fields = Fields::default();
+    let _ = catch_unwind(AssertUnwindSafe(|| record(&mut fields)));
+    fields
 }
 
 fn bridged<'a, S: LookupSpan<'a>>(span: Option<&SpanRef<'a, S>>) -> Option<Arc<Bridged>> {

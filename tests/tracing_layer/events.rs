@@ -58,3 +58,20 @@ fn events_with_the_conventions_fields_and_messages_are_the_spans() {
     assert_eq!(chat.call.response_id.as_deref(), Some("r1"));
     assert!(!format!("{:?}", chat.metadata).contains("own"));
 }
+
+#[test]
+fn a_value_that_panics_while_it_is_shown_breaks_nothing() {
+    struct Broken;
+    impl std::fmt::Debug for Broken {
+        fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            panic!("broken")
+        }
+    }
+    let spans = recorded(|| {
+        let span = info_span!("chat", gen_ai.request.model = "m", gen_ai.prompt = ?Broken, gen_ai.completion = tracing::field::Empty);
+        span.record("gen_ai.completion", tracing::field::debug(Broken));
+        span.in_scope(|| error!(error = ?Broken, "failed"));
+    });
+    assert_eq!(spans[0].name, "chat m");
+    assert_eq!(spans[0].status, RecordedStatus::Failed);
+}
