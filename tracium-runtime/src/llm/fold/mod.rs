@@ -237,22 +237,16 @@ impl Room {
         new: impl FnOnce() -> Value,
     ) -> Option<&'a mut Value> {
         let items = list(slot)?;
-        let at = match items.iter().position(|item| item["index"] == *index) {
-            Some(at) => at,
-            None => {
-                let mut new = new();
-                if !new.is_object() {
-                    new = Value::Object(Map::new());
-                }
-                if items.len() >= MOST || !self.admits(&new) {
-                    return None;
-                }
-                new["index"] = index.clone();
-                items.push(new);
-                items.len() - 1
-            }
-        };
-        items.get_mut(at)
+        if let Some(at) = items.iter().position(|item| item["index"] == *index) {
+            return items.get_mut(at);
+        }
+        let mut new = new();
+        if items.len() >= MOST || !self.admits(&new) {
+            return None;
+        }
+        object(&mut new)["index"] = index.clone();
+        items.push(new);
+        items.last_mut()
     }
 
     /// Puts `item` to the list in `slot`.
