@@ -44,6 +44,7 @@
 //! | tenants | [`tenant_scope`](macro@tenant_scope), [`TenantId`], [`set_tenant`], [`current_tenant`], [`ResolveTenant`] |
 //! | taking the context along | [`Context`], [`ContextExt`], [`thread::spawn`], [`block_on`]; with the feature `tokio`, `spawn`, `spawn_blocking` and `spawn_local`; with `rayon`, `tracium::rayon` |
 //! | services | the modules `tenant`, `tower`, `actix`, `rocket`, `apalis`, `reqwest_middleware`, by their features |
+//! | libraries that use `tracing`, and lines of logs | `layer()` and the modules `layer` and `logs`, by the feature `tracing` |
 //! | settings | [`init()`]; by code `builder`, with `Sampler` and `Destination` |
 //! | contexts in headers | [`Context::inject`], [`Context::extract`], [`Injector`], [`Extractor`] |
 //! | delivery and its accounting | `flush`, `flush_async`, `shutdown`, `stats`, `usage` |
@@ -100,6 +101,7 @@
 //! | `rocket` | routes of Rocket 0.5 |
 //! | `apalis` | jobs of apalis 1.0 |
 //! | `reqwest-middleware` | the context in requests on their way out |
+//! | `tracing` | `layer()`: spans of libraries instrumented with `tracing`; `logs`: the context in lines of logs |
 //! | `collect` | collection alone: the exporter `discard` and `testing::Recorder`; every exporter turns it on |
 //!
 //! A library depends on this crate with `default-features = false`: attributes, tenants and context work in full, and
@@ -114,6 +116,12 @@ pub mod actix;
 pub mod apalis;
 #[cfg(any(feature = "actix", feature = "rocket", feature = "tower"))]
 mod edge;
+#[cfg(feature = "tracing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tracing")))]
+pub mod layer;
+#[cfg(feature = "tracing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tracing")))]
+pub mod logs;
 #[cfg(feature = "rayon")]
 pub mod rayon;
 #[cfg(any(feature = "actix", feature = "apalis", feature = "rocket", feature = "tower"))]
@@ -131,6 +139,9 @@ pub mod tenant;
 #[cfg_attr(docsrs, doc(cfg(feature = "tower")))]
 pub mod tower;
 
+#[cfg(feature = "tracing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tracing")))]
+pub use self::layer::{layer, layer_with};
 pub use tracium_macros::{llm, main, retrieval, skip, span, tenant_scope, tool, trace};
 #[doc(hidden)]
 pub use tracium_runtime::private as __private;

@@ -3,8 +3,8 @@
 pub use crate::context::spawned::{carry_to_spawn, closure_to_spawn, future_to_spawn, spawning, unscoped};
 pub use crate::context::stream::{StreamScope, run_stream, scoped_stream, stream_of};
 pub use crate::context::{
-    Annotated, Attribute, Begin, Guard, InputCapture, PlainSpan, Scoped, SpanGuard, SpanOptions, TraceOptions, enter,
-    enter_span, run, run_span, scoped, scoped_span,
+    Annotated, Attribute, Begin, BridgedContent, BridgedSpan, Guard, InputCapture, PlainSpan, Scoped, SpanGuard,
+    SpanOptions, TraceOptions, enter, enter_span, run, run_span, scoped, scoped_span,
 };
 use crate::context::{Context, capture, open};
 #[cfg(any(feature = "rest", feature = "otlp"))]

@@ -3,6 +3,7 @@
 mod adapt;
 mod attribute;
 mod block_on;
+mod bridged;
 pub(crate) mod capture;
 pub(crate) mod level;
 pub(crate) mod open;
@@ -24,6 +25,7 @@ pub use self::adapt::{ContextExt, InContext};
 pub use self::attribute::{Annotated, Attribute, Begin, Guard, PlainSpan, SpanGuard, enter, enter_span, run, run_span};
 pub(crate) use self::attribute::{Begun, run_begun};
 pub use self::block_on::block_on;
+pub use self::bridged::{BridgedContent, BridgedSpan};
 pub use self::capture::InputCapture;
 pub(crate) use self::scope::{Scope, SpanRef, current};
 pub(crate) use self::scoped::scoped_in;

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use super::bridged::Note;
 use super::level::{Level, PlainBits};
 pub(crate) use super::slot::current;
 use super::{Context, open};
@@ -51,6 +52,8 @@ pub(crate) struct Scope {
     failure: Option<Box<Error>>,
     /// What the levels changed of the context, to be changed back when they end.
     undo: Vec<(usize, Undo)>,
+    /// Spans of another library that were entered here.
+    pub(super) bridged: Vec<Note>,
 }
 
 /// No number of namings: whatever opens next has to be looked at.
@@ -92,6 +95,7 @@ impl Scope {
             relation: None,
             failure: None,
             undo: Vec::new(),
+            bridged: Vec::new(),
         }
     }
 
@@ -135,6 +139,7 @@ impl Scope {
             self.levels.shrink_to_fit();
         }
         self.first_act = false;
+        self.bridged.clear();
         self.forget();
         // Past the thread's end there is no pool, and the scope is freed.
         let _ = POOL.try_with(|pool| {
@@ -146,20 +151,25 @@ impl Scope {
         });
     }
 
-    fn top(&self) -> &Level {
+    pub(super) fn top(&self) -> &Level {
         static OUTSIDE: Level = Level::OUTSIDE;
         self.levels.get(self.level).unwrap_or(&OUTSIDE)
     }
 
-    fn top_mut(&mut self) -> &mut Level {
+    pub(super) fn top_mut(&mut self) -> &mut Level {
         if self.level >= self.levels.len() {
             self.levels.resize(self.level + 1, Level::OUTSIDE);
         }
         &mut self.levels[self.level]
     }
 
-    /// The context as it holds in the innermost level.
+    /// The context as it holds in the innermost level, beneath what is entered there.
     pub(crate) fn synced(&mut self) -> &mut Context {
+        if !self.bridged.is_empty()
+            && let Some(entered) = self.entered()
+        {
+            return &mut self.bridged[entered].context;
+        }
         let (id, depth) = (self.top().id, self.top().depth());
         let llm = if self.top().is_in_llm() { self.nearest_llm() } else { None };
         if let (Some(span), Some(id)) = (&mut self.context.span, id) {
@@ -194,7 +204,8 @@ impl Scope {
     /// The span that handles record on, and the tenant that they record for: none, where the scope's tenant is another
     /// than the trace's.
     pub(crate) fn recorded_span(&mut self) -> Option<(&SpanRef, Option<TenantId>)> {
-        if self.relation()? == Relation::Foreign {
+        // What is entered here is of the scope's tenant.
+        if self.relation()? == Relation::Foreign && self.entered().is_none() {
             return None;
         }
         let context = self.synced();
@@ -257,6 +268,7 @@ impl Scope {
         if let (Relation::Same, Some((named, _))) = (relation, found)
             && trace.is_collected()
             && open.depth < MOST_LEVELS
+            && self.bridged.is_empty()
         {
             self.plain = named;
             self.plain_bits = PlainBits::new(self.context.mark());
@@ -301,8 +313,13 @@ impl Scope {
 
     #[inline(always)]
     fn change_trace(&mut self, trace: Arc<TraceCore>, OpenSpan { id, depth, .. }: OpenSpan) {
+        self.change_trace_to(SpanRef { trace, id, depth, llm: None });
+    }
+
+    #[inline(always)]
+    pub(super) fn change_trace_to(&mut self, span: SpanRef) {
         self.forget();
-        let before = self.context.span.replace(SpanRef { trace, id, depth, llm: None });
+        let before = self.context.span.replace(span);
         if let Some(before) = before
             && self.level > 0
         {
@@ -314,10 +331,15 @@ impl Scope {
     /// Begins a sync span's level; gives its number, from 1, to end it by.
     pub(crate) fn push_level(&mut self) -> usize {
         self.fresh = false;
-        let Level { id, .. } = *self.top();
-        let (depth, is_in_llm) = (self.top().depth(), self.top().is_in_llm());
-        self.level += 1;
-        *self.top_mut() = Level::under(id, depth).in_llm(is_in_llm);
+        let entered = if self.bridged.is_empty() { None } else { self.entered() };
+        if let Some(entered) = entered {
+            self.push_level_beneath(entered);
+        } else {
+            let Level { id, .. } = *self.top();
+            let (depth, is_in_llm) = (self.top().depth(), self.top().is_in_llm());
+            self.level += 1;
+            *self.top_mut() = Level::under(id, depth).in_llm(is_in_llm);
+        }
         // One is kept free for a plain level, which does not stop to ask for room.
         if self.level + 1 == self.levels.len() && self.level < MOST_LEVELS as usize {
             self.levels.push(Level::OUTSIDE);
@@ -341,7 +363,14 @@ impl Scope {
             }
             self.level -= 1;
         }
-        self.marked = !self.undo.is_empty();
+        self.forget_entered();
+        self.marked = !self.undo.is_empty() || !self.bridged.is_empty();
+    }
+
+    /// A span was entered here: what opens next has to be looked at, and so has the level's end.
+    pub(super) fn note_bridged(&mut self) {
+        self.plain = NOT_PLAIN;
+        self.marked = true;
     }
 
     /// Makes a scope of its own of the innermost level, which has that number.
