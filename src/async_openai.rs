@@ -45,7 +45,7 @@ use reqwest::{Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::calls::{ask_for_usage, begin, observed};
+use crate::calls::{Causes, ask_for_usage, begin_request, observed};
 
 /// A tower layer that makes each call of a model a span. See the [module](self).
 #[derive(Clone, Copy, Debug, Default)]
@@ -113,14 +113,14 @@ where
         let include_usage = self.include_usage;
         Box::pin(async move {
             let request = build(&factory, include_usage).await?;
-            let exchange = begin(&request);
+            let exchange = begin_request(&request);
             let factory = built(request, factory, include_usage);
             let Some(exchange) = exchange else { return inner.call(factory).await.map_err(Into::into) };
             let context = exchange.context().clone();
             match context.scope(async move { inner.call(factory).await.map_err(Into::into) }).await {
                 Ok(response) => Ok(observed(response, exchange)),
                 Err(error) => {
-                    exchange.failed(&error);
+                    exchange.failed(&Causes(&error));
                     Err(error)
                 }
             }

@@ -28,8 +28,8 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 
-use crate::calls::{Exclusive, Observed};
-use crate::llm::{Exchange, Request};
+use crate::calls::{self, Causes, Exclusive, Observed};
+use crate::llm::Exchange;
 
 /// Makes each call of a model a span. See the [module](self).
 #[derive(Clone, Copy, Debug, Default)]
@@ -86,7 +86,7 @@ impl Intercept for LlmInterceptor {
     ) -> Result<(), BoxError> {
         if let Some(exchange) = attempt(config) {
             match context.output_or_error() {
-                Some(Err(error)) => exchange.failed(error),
+                Some(Err(error)) => exchange.failed(&Causes(error)),
                 _ => exchange.end(),
             }
         }
@@ -113,11 +113,6 @@ fn attempt(config: &mut ConfigBag) -> Option<Exchange> {
 
 fn begin(request: &aws_smithy_runtime_api::http::Request) -> Option<Exchange> {
     let uri: http::Uri = request.uri().parse().ok()?;
-    Exchange::begin(&Request {
-        method: request.method(),
-        host: uri.host().unwrap_or_default(),
-        path: uri.path(),
-        content_type: request.headers().get("content-type"),
-        body: request.body().bytes(),
-    })
+    let host = uri.authority().map_or("", |authority| authority.as_str());
+    calls::begin(request.method(), host, uri.path(), request.headers().get("content-type"), request.body().bytes())
 }

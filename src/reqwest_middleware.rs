@@ -37,7 +37,7 @@ use http::Extensions;
 use reqwest::{Request, Response};
 
 use crate::Context;
-use crate::calls::{ask_for_usage, begin, observed};
+use crate::calls::{Causes, ask_for_usage, begin_request, observed};
 
 /// Makes each call of a model a span. See the [module](self).
 ///
@@ -73,12 +73,12 @@ impl Middleware for LlmMiddleware {
         if self.include_usage {
             ask_for_usage(&mut request);
         }
-        let Some(exchange) = begin(&request) else { return next.run(request, extensions).await };
+        let Some(exchange) = begin_request(&request) else { return next.run(request, extensions).await };
         let context = exchange.context().clone();
         match context.scope(next.run(request, extensions)).await {
             Ok(response) => Ok(observed(response, exchange)),
             Err(error) => {
-                exchange.failed(&error);
+                exchange.failed(&Causes(&error));
                 Err(error)
             }
         }

@@ -29,8 +29,8 @@ use http::{HeaderMap, HeaderValue, Request, Response};
 use rig_http::http_client::{BoxedStream, Error, HttpClientExt, LazyBody, MultipartForm, Result, StreamingResponse};
 use rig_http::wasm_compat::WasmCompatSend;
 
-use crate::calls::with_usage;
-use crate::llm::{self, Exchange};
+use crate::calls::{Causes, begin, with_usage};
+use crate::llm::Exchange;
 
 /// An HTTP client of rig's that makes each call of a model a span. See the [module](self).
 #[derive(Clone, Copy, Debug, Default)]
@@ -99,10 +99,7 @@ impl<H: HttpClientExt> HttpClientExt for LlmClient<H> {
         answered_once(asked, self.inner.send_multipart::<Bytes>(request))
     }
 
-    fn send_streaming<T>(
-        &self,
-        request: Request<T>,
-    ) -> impl Future<Output = Result<StreamingResponse>> + WasmCompatSend
+    fn send_streaming<T>(&self, request: Request<T>) -> impl Future<Output = Result<StreamingResponse>> + WasmCompatSend
     where
         T: Into<Bytes> + WasmCompatSend,
     {
@@ -131,7 +128,7 @@ async fn answered_once<U: From<Bytes> + Send + 'static>(
                     Ok(bytes.into())
                 }
                 (Err(error), Some(exchange)) => {
-                    exchange.failed(&error);
+                    exchange.failed(&Causes(&error));
                     Err(error)
                 }
                 (body, None) => body.map(Into::into),
@@ -159,13 +156,13 @@ impl Asked {
     }
 
     fn begin(&self) -> Option<Exchange> {
-        Exchange::begin(&llm::Request {
-            method: self.method.as_str(),
-            host: self.uri.host().unwrap_or_default(),
-            path: self.uri.path(),
-            content_type: self.content_type.as_ref().and_then(|kind| kind.to_str().ok()),
-            body: self.body.as_deref(),
-        })
+        let host = self.uri.authority().map_or("", |authority| {
+            // Without the user, who may have a password.
+            let authority = authority.as_str();
+            authority.rsplit_once('@').map_or(authority, |(_, host)| host)
+        });
+        let content_type = self.content_type.as_ref().and_then(|kind| kind.to_str().ok());
+        begin(self.method.as_str(), host, self.uri.path(), content_type, self.body.as_deref())
     }
 
     /// What `sent` comes to; and the call, if it is one of a model, until its answer's body has been read.
@@ -188,7 +185,7 @@ impl Asked {
                 Err(Error::InvalidStatusCodeWithDetails { status, body, headers })
             }
             Err(error) => {
-                exchange.failed(&error);
+                exchange.failed(&Causes(&error));
                 Err(error)
             }
         }
@@ -216,7 +213,7 @@ impl Stream for Observed {
                 exchange.chunk(chunk);
                 self.exchange = Some(exchange);
             }
-            (Some(Err(error)), Some(exchange)) => exchange.failed(error),
+            (Some(Err(error)), Some(exchange)) => exchange.failed(&Causes(error)),
             (None, Some(exchange)) => exchange.end(),
             (_, None) => {}
         }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
+use super::Causes;
 use crate::llm::Exchange;
 
 pin_project! {
@@ -94,7 +95,7 @@ impl Exclusive {
 
     fn failed(&mut self, error: &(dyn Error + 'static)) {
         if let Some(exchange) = self.take() {
-            exchange.failed(error);
+            exchange.failed(&Causes(error));
         }
     }
 }

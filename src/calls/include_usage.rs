@@ -143,7 +143,8 @@ mod tests {
     #[test]
     fn a_stream_is_asked_for_its_usage_and_nothing_else_changes() {
         assert_eq!(
-            asked(r#" { "temperature" : 0.70, "n": 1e0, "stream" :true , "z":{"stream":false},"a":[1,{"b":"}\""}]}"#).unwrap(),
+            asked(r#" { "temperature" : 0.70, "n": 1e0, "stream" :true , "z":{"stream":false},"a":[1,{"b":"}\""}]}"#)
+                .unwrap(),
             r#" {"stream_options":{"include_usage":true}, "temperature" : 0.70, "n": 1e0, "stream" :true , "z":{"stream":false},"a":[1,{"b":"}\""}]}"#
         );
         assert_eq!(

@@ -5,17 +5,16 @@ use http::{HeaderMap, HeaderValue};
 use reqwest::{Body, Request, Response, ResponseBuilderExt};
 
 use super::{Observed, with_usage};
-use crate::llm::{self, Exchange};
+use crate::llm::Exchange;
 
 /// The call of a model that `request` is, if it is one. A body that is not in memory is not looked at.
 pub(crate) fn begin(request: &Request) -> Option<Exchange> {
-    Exchange::begin(&llm::Request {
-        method: request.method().as_str(),
-        host: request.url().host_str().unwrap_or_default(),
-        path: request.url().path(),
-        content_type: text(request.headers(), CONTENT_TYPE.as_str()),
-        body: request.body().and_then(Body::as_bytes),
-    })
+    let url = request.url();
+    let host = url.host_str().unwrap_or_default();
+    let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+    let content_type = text(request.headers(), CONTENT_TYPE.as_str());
+    let body = request.body().and_then(Body::as_bytes);
+    super::begin(request.method().as_str(), &host, url.path(), content_type, body)
 }
 
 /// The response as it is, whose body is watched.
