@@ -14,8 +14,8 @@ mod context;
 #[cfg(feature = "collect")]
 mod export;
 mod id;
-#[cfg(feature = "otlp")]
-mod llm;
+#[cfg(feature = "collect")]
+pub mod llm;
 mod notice;
 mod panics;
 #[doc(hidden)]

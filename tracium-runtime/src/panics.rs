@@ -49,11 +49,11 @@ fn text(payload: &dyn Any) -> Option<&str> {
 
 /// The error of a panic whose payload is at hand.
 pub(crate) fn error(payload: &(dyn Any + Send)) -> Error {
-    Error { type_name: "panic", message: text(payload).unwrap_or("panicked").into() }
+    Error { type_name: "panic".into(), message: text(payload).unwrap_or("panicked").into() }
 }
 
 /// The error of the panic that unwinds this thread now.
 pub(crate) fn last() -> Error {
     let message = LAST.try_with(|last| last.try_borrow().ok().and_then(|last| last.clone()));
-    Error { type_name: "panic", message: message.ok().flatten().unwrap_or_else(|| "panicked".into()) }
+    Error { type_name: "panic".into(), message: message.ok().flatten().unwrap_or_else(|| "panicked".into()) }
 }

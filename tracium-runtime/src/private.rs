@@ -11,7 +11,8 @@ use crate::context::{Context, capture, open};
 pub use crate::export::throughput;
 pub use crate::probe::*;
 use crate::tenant::{ResolveTenant, TenantError, TenantId};
-pub use crate::trace::{Place, SpanMeta, TenantMeta, TraceMeta};
+pub use crate::trace::details::CallFacts;
+pub use crate::trace::{Place, SpanHandle, SpanMeta, TenantMeta, TraceMeta};
 use crate::{init, notice};
 
 /// What a tenant scope does where `from` names no tenant.
@@ -153,4 +154,15 @@ pub fn root<F: Future>(main: F) -> impl Future<Output = F::Output> {
 /// The body of a sync `main`, in the root scope.
 pub fn root_run<R>(main: impl FnOnce() -> R) -> R {
     Context::root().run(main)
+}
+
+/// Says that `span`, of kind `llm`, is a model's call: the exchanges that adapters see beneath it, with nothing between,
+/// are said of it, and open no spans of their own.
+pub fn claim_exchanges(span: &SpanHandle) {
+    span.note_call(|facts| facts.claims = true);
+}
+
+/// Says more of `span`, a model's call: what only such calls have.
+pub fn note_call(span: &SpanHandle, note: impl FnOnce(&mut CallFacts)) {
+    span.note_call(note);
 }

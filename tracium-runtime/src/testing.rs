@@ -13,7 +13,7 @@ use crate::collect::{Sink, install_thread, set_global_recorder, uninstall_thread
 use crate::content::Json;
 use crate::export::{SpanRecord, Tracked, View};
 use crate::panics;
-use crate::trace::details::SpanDetails;
+use crate::trace::details::{CallFacts, SpanDetails};
 use crate::trace::{Beginning, OpenSpan, Status, TokenUsage, TraceCore};
 use crate::{SpanId, TenantId, TraceId};
 
@@ -182,8 +182,10 @@ pub struct RecordedSpan {
     pub tools: Option<Value>,
     /// The tools called.
     pub tool_calls: Option<Value>,
-    /// The tokens.
+    /// The tokens; none, where an exchange beneath the span told them.
     pub usage: Option<TokenUsage>,
+    /// What else is known of a model's call.
+    pub call: RecordedCall,
     /// The tags, constant ones first.
     pub tags: Vec<String>,
     /// The metadata.
@@ -192,6 +194,51 @@ pub struct RecordedSpan {
     pub started_at: SystemTime,
     /// How long it took.
     pub duration: Duration,
+}
+
+/// What a recorded span says of a model's call, beside its model, content and tokens.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RecordedCall {
+    /// `chat`, `embeddings`, ..; empty where nobody said.
+    pub operation: String,
+    /// The provider, by the GenAI conventions' name.
+    pub provider: Option<String>,
+    /// The model that was asked.
+    pub asked_model: Option<String>,
+    /// The model that answered.
+    pub answered_model: Option<String>,
+    /// The answer's id.
+    pub response_id: Option<String>,
+    /// The request's id, as the provider knows it.
+    pub request_id: Option<String>,
+    /// Why each answer ended, in the provider's words.
+    pub finish_reasons: Vec<String>,
+    /// From the request to the first piece of what the model said, of a stream.
+    pub time_to_first_token: Option<Duration>,
+    /// The HTTP status.
+    pub http_status: Option<u16>,
+    /// The consumer let go of the stream before its end.
+    pub stopped: bool,
+}
+
+impl RecordedCall {
+    fn of(facts: Option<&CallFacts>) -> Self {
+        let Some(facts) = facts else { return Self::default() };
+        let text = |text: &Option<Box<str>>| text.as_deref().map(str::to_owned);
+        Self {
+            operation: facts.operation.to_owned(),
+            provider: facts.provider.map(str::to_owned),
+            asked_model: text(&facts.asked),
+            answered_model: text(&facts.answered),
+            response_id: text(&facts.response_id),
+            request_id: text(&facts.request_id),
+            finish_reasons: facts.finish_reasons.iter().map(|reason| reason.clone().into_string()).collect(),
+            time_to_first_token: facts.first_token,
+            http_status: facts.status,
+            stopped: facts.stopped,
+        }
+    }
 }
 
 /// What a recorder holds.
@@ -264,13 +311,14 @@ impl Recording {
             tenant: view.tenant(),
             status: recorded_status(view),
             error: view.error().map(|error| error.text().to_owned()),
-            error_type: view.error().map(|error| error.type_name.to_owned()),
+            error_type: view.error().map(|error| error.type_name.clone().into_owned()),
             model: view.model().map(str::to_owned),
             input: view.input().map(value),
             output: view.output().map(value),
             tools: view.tools().map(value),
             tool_calls: view.tool_calls().map(value),
             usage: view.usage(),
+            call: RecordedCall::of(view.call()),
             tags: view.tags().map(str::to_owned).collect(),
             metadata: view.metadata().iter().map(|(key, json)| (key.to_string(), value(json))).collect(),
             started_at: record.started.system_time(),
@@ -302,7 +350,7 @@ impl RecordedTrace {
             tenant: state.tenant.clone(),
             status: recorded_status(view),
             error: view.error().map(|error| error.text().to_owned()),
-            error_type: view.error().map(|error| error.type_name.to_owned()),
+            error_type: view.error().map(|error| error.type_name.clone().into_owned()),
             model,
             version: trace.version().map(str::to_owned),
             workspace: trace.workspace().map(str::to_owned),

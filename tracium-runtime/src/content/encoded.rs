@@ -1,6 +1,7 @@
 //! Blobs in base64: nobody reads them in a trace, and they would take the room of what is read.
 
 use super::edits::Edits;
+use super::escape::cut_marker;
 
 /// Shorter strings are left alone: an id or a hash is worth its bytes.
 const SHORTEST: usize = 512;
@@ -62,6 +63,21 @@ pub(super) fn whole_base64(text: &str) -> Option<usize> {
 /// True for the bytes of a line's end.
 const fn is_break(byte: u8) -> bool {
     matches!(byte, b'\r' | b'\n')
+}
+
+/// A string of which `kept` is the beginning and that had `bytes` in all: with a note of what was left out, or a note of
+/// its size in its place, where it is base64.
+pub(crate) fn shortened(kept: String, bytes: usize) -> String {
+    let head = kept.get(..LONGEST_MEDIA_TYPE).unwrap_or_default();
+    if let Some((media, _)) = head.strip_prefix("data:").and_then(|head| head.split_once(";base64,")) {
+        let media = media.split(';').next().unwrap_or_default();
+        return format!("[data {media}, {} bytes]", decoded(bytes.saturating_sub(media.len() + "data:;base64,".len())));
+    }
+    if whole_base64(&kept).is_some() {
+        return format!("[base64, {} bytes]", decoded(bytes));
+    }
+    let marker = cut_marker(Some(bytes.saturating_sub(kept.len())));
+    kept + &marker
 }
 
 /// Replaces the data URL whose `;base64,` stands at `at`; returns where it ended. The whole run is read, beyond any

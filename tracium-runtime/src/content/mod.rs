@@ -43,6 +43,7 @@ use std::fmt;
 
 use serde_core::Serialize;
 
+pub(crate) use self::encoded::shortened;
 pub(crate) use self::escape::{write_string, write_u64};
 pub(crate) use self::fit::fit;
 pub(crate) use self::object::ObjectWriter;

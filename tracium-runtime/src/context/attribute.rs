@@ -306,6 +306,6 @@ pub(super) fn show<R>(result: &R, observe: impl FnOnce(&R)) {
 
 impl From<crate::probe::Failure> for Error {
     fn from(failure: crate::probe::Failure) -> Self {
-        Self { type_name: failure.type_name, message: failure.message.into() }
+        Self { type_name: failure.type_name.into(), message: failure.message.into() }
     }
 }

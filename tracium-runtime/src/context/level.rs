@@ -23,6 +23,10 @@ const TENANT: u32 = DEPTH + 24;
 const OPEN: u64 = 1 << 60;
 /// The span opened its trace, which ends with it.
 const OWNS_TRACE: u64 = 1 << 61;
+/// Its span is a call of a model.
+const LLM: u64 = 1 << 58;
+/// It, or a level or a scope around it, is in a call of a model of the same trace.
+const IN_LLM: u64 = 1 << 62;
 /// Its end is to be written into its record, and that is all there is to do.
 const PLAIN: u64 = 1 << 59;
 
@@ -46,17 +50,41 @@ impl Level {
         Self { id, ticket: Ticket::NONE, bits: u64::from(depth.min(Self::DEEPEST)) << DEPTH }
     }
 
+    /// What marks the levels of spans of `kind`.
+    pub(crate) const fn bits_of(kind: &str) -> u64 {
+        if matches!(kind.as_bytes(), b"llm") { LLM | IN_LLM } else { 0 }
+    }
+
+    /// Whether it is in a call of a model, its own included.
+    pub(crate) fn is_in_llm(&self) -> bool {
+        self.bits & IN_LLM != 0
+    }
+
+    /// The span, where it is a call of a model.
+    pub(crate) fn llm(&self) -> Option<SpanId> {
+        self.id.filter(|_| self.bits & LLM != 0)
+    }
+
+    /// The same, in a call of a model that was begun around it.
+    pub(crate) fn in_llm(mut self, is: bool) -> Self {
+        self.bits |= if is { IN_LLM } else { 0 };
+        self
+    }
+
     /// Under a span that was opened for it.
     pub(crate) fn of(open: OpenSpan) -> Self {
-        let OpenSpan { id, ticket, depth, tenant, owns_trace } = open;
-        let bits = (tenant as u64) << TENANT | OPEN | if owns_trace { OWNS_TRACE } else { 0 };
+        let OpenSpan { id, ticket, depth, tenant, owns_trace, is_llm } = open;
+        let bits = (tenant as u64) << TENANT
+            | OPEN
+            | if owns_trace { OWNS_TRACE } else { 0 }
+            | if is_llm { LLM | IN_LLM } else { 0 };
         Self { ticket, bits: Self::under(None, depth).bits | bits, id: Some(id) }
     }
 
     /// What a plain span inside this one has, but for its id and place; this one is not among the deepest.
     #[inline(always)]
     pub(crate) fn plain_child(&self, plain: PlainBits) -> u64 {
-        ((self.bits & (DEPTH_MASK << DEPTH)) + (1 << DEPTH)) | plain.0
+        ((self.bits & (DEPTH_MASK << DEPTH | IN_LLM)) + (1 << DEPTH)) | plain.0
     }
 
     #[inline(always)]
@@ -88,14 +116,15 @@ impl Level {
         let tenant = TenantMark::from_bits(self.bits >> TENANT);
         let owns_trace = self.bits & OWNS_TRACE != 0;
         let id = self.id.filter(|_| self.is_open())?;
-        Some(OpenSpan { id, ticket: self.ticket, depth: self.depth(), tenant, owns_trace })
+        let is_llm = self.bits & LLM != 0;
+        Some(OpenSpan { id, ticket: self.ticket, depth: self.depth(), tenant, owns_trace, is_llm })
     }
 }
 
 /// The part of a level's bits that its record has.
 #[inline(always)]
 pub(crate) fn of_record(bits: u64) -> u64 {
-    bits & !(OPEN | PLAIN)
+    bits & !(OPEN | PLAIN | LLM | IN_LLM)
 }
 
 #[cfg(test)]
@@ -108,10 +137,12 @@ mod tests {
         for (depth, tenant, owns_trace) in
             [(0, TenantMark::None, false), (Level::DEEPEST, TenantMark::Own, true), (7, TenantMark::OfTrace, false)]
         {
-            let open = OpenSpan { id: SpanId::random(), ticket: Ticket::NONE, depth, tenant, owns_trace };
+            let is_llm = !owns_trace;
+            let open = OpenSpan { id: SpanId::random(), ticket: Ticket::NONE, depth, tenant, owns_trace, is_llm };
             let mut level = Level::of(open);
             let read = level.open().unwrap();
             assert_eq!((read.id, read.depth, read.tenant, read.owns_trace), (open.id, depth, tenant, owns_trace));
+            assert_eq!((read.is_llm, level.llm().is_some(), level.is_in_llm()), (is_llm, is_llm, is_llm));
             assert!(!level.is_plain());
             level.close();
             assert!(level.open().is_none());

@@ -185,7 +185,7 @@ pub(crate) fn trace_in(
     mut spec: Option<Box<TraceSpec>>,
 ) -> Option<(Arc<TraceCore>, OpenSpan)> {
     let tenant = context.effective_tenant();
-    if let Some(SpanRef { trace, id, depth }) = &context.span {
+    if let Some(SpanRef { trace, id, depth, .. }) = &context.span {
         let relation = settled_relation(trace, tenant.as_ref());
         if !meta.new_trace && relation != Relation::Foreign {
             let open = span_of(context, trace, &meta.span, (*id, *depth), relation);
@@ -260,7 +260,7 @@ pub(crate) fn span_in(
     let parent = context.span.as_ref()?;
     let tenant = context.effective_tenant();
     let relation = settled_relation(&parent.trace, tenant.as_ref());
-    let (trace, open) = if relation == Relation::Foreign {
+    let (trace, mut open) = if relation == Relation::Foreign {
         // Another tenant's work belongs into a trace of its own.
         let mut spec = TraceSpec {
             agent: Some(parent.trace.agent().into()),
@@ -279,6 +279,7 @@ pub(crate) fn span_in(
         (Arc::clone(&parent.trace), open)
     };
     if let Some(details) = details {
+        open.is_llm |= details.kind.as_deref() == Some("llm");
         trace.add_details(open.id, *details);
     }
     Some((trace, open))

@@ -94,7 +94,7 @@ impl<'de> Visitor<'de> for Payload {
                 trace_state: text(trace_state),
                 sink,
             });
-            context.span = Some(SpanRef { trace, id: span, depth: 0 });
+            context.span = Some(SpanRef { trace, id: span, depth: 0, llm: None });
         }
         Ok(context)
     }

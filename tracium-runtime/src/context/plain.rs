@@ -18,7 +18,7 @@ impl Scope {
             && let (Some(parent), Some(collector)) = (top.id, trace.sink.collector())
             && trace.named() == self.plain
         {
-            let bits = top.plain_child(self.plain_bits);
+            let bits = top.plain_child(self.plain_bits) | meta.level_bits;
             let place = Writer::write_if_ready(collector, || PackedSpan {
                 trace: trace.key,
                 parent,

@@ -18,6 +18,8 @@ pub(crate) struct SpanRef {
     pub(crate) trace: Arc<TraceCore>,
     pub(crate) id: SpanId,
     pub(crate) depth: u32,
+    /// The nearest span of kind `llm` of the trace, itself included, that was opened in this process.
+    pub(crate) llm: Option<SpanId>,
 }
 
 /// One scope: every trace, span, tenant scope, adapter and spawned task has its own.
@@ -35,6 +37,8 @@ pub(crate) struct Scope {
     /// none, into the collector, which took the trace.
     pub(super) plain: u32,
     pub(super) plain_bits: PlainBits,
+    /// The call of a model that the scope was made in.
+    llm: Option<SpanId>,
     /// A level failed, or changed the context: its end has more to do.
     pub(super) marked: bool,
     /// This scope opened its trace, and nothing has been done in it.
@@ -81,6 +85,7 @@ impl Scope {
             level: 0,
             plain: NOT_PLAIN,
             plain_bits: PlainBits::new(TenantMark::None),
+            llm: None,
             marked: false,
             fresh: false,
             first_act: false,
@@ -93,8 +98,9 @@ impl Scope {
     /// Takes its own place from the context.
     fn rebase(&mut self) {
         let span = self.context.span.as_ref();
+        self.llm = span.and_then(|span| span.llm);
         let base = span.map_or(Level::OUTSIDE, |span| Level::under(Some(span.id), span.depth));
-        *self.top_mut() = base;
+        *self.top_mut() = base.in_llm(self.llm.is_some());
     }
 
     /// A scope inside the innermost one.
@@ -155,10 +161,17 @@ impl Scope {
     /// The context as it holds in the innermost level.
     pub(crate) fn synced(&mut self) -> &mut Context {
         let (id, depth) = (self.top().id, self.top().depth());
+        let llm = if self.top().is_in_llm() { self.nearest_llm() } else { None };
         if let (Some(span), Some(id)) = (&mut self.context.span, id) {
-            (span.id, span.depth) = (id, depth);
+            (span.id, span.depth, span.llm) = (id, depth, llm);
         }
         &mut self.context
+    }
+
+    /// The call of a model that the innermost level is in, where it is in one.
+    fn nearest_llm(&self) -> Option<SpanId> {
+        let levels = self.levels.iter().take(self.level + 1).rev();
+        levels.take_while(|level| level.is_in_llm()).find_map(Level::llm).or(self.llm)
     }
 
     pub(crate) fn tenant(&self) -> Option<&TenantId> {
@@ -267,10 +280,12 @@ impl Scope {
 
     /// Makes `open`, a span of `trace`, the scope's.
     pub(crate) fn hold(&mut self, trace: &Arc<TraceCore>, open: OpenSpan) {
-        if self.context.span.as_ref().is_none_or(|span| !Arc::ptr_eq(&span.trace, trace)) {
+        let same = self.context.span.as_ref().is_some_and(|span| Arc::ptr_eq(&span.trace, trace));
+        if !same {
             self.change_trace(Arc::clone(trace), open);
         }
-        *self.top_mut() = Level::of(open);
+        let is_in_llm = same && self.top().is_in_llm();
+        *self.top_mut() = Level::of(open).in_llm(is_in_llm);
     }
 
     /// Makes `trace`, which was just opened, the scope's.
@@ -287,7 +302,7 @@ impl Scope {
     #[inline(always)]
     fn change_trace(&mut self, trace: Arc<TraceCore>, OpenSpan { id, depth, .. }: OpenSpan) {
         self.forget();
-        let before = self.context.span.replace(SpanRef { trace, id, depth });
+        let before = self.context.span.replace(SpanRef { trace, id, depth, llm: None });
         if let Some(before) = before
             && self.level > 0
         {
@@ -299,9 +314,10 @@ impl Scope {
     /// Begins a sync span's level; gives its number, from 1, to end it by.
     pub(crate) fn push_level(&mut self) -> usize {
         self.fresh = false;
-        let (id, depth) = (self.top().id, self.top().depth());
+        let Level { id, .. } = *self.top();
+        let (depth, is_in_llm) = (self.top().depth(), self.top().is_in_llm());
         self.level += 1;
-        *self.top_mut() = Level::under(id, depth);
+        *self.top_mut() = Level::under(id, depth).in_llm(is_in_llm);
         // One is kept free for a plain level, which does not stop to ask for room.
         if self.level + 1 == self.levels.len() && self.level < MOST_LEVELS as usize {
             self.levels.push(Level::OUTSIDE);
@@ -386,6 +402,6 @@ impl Drop for Scope {
 
 impl Error {
     pub(crate) fn cancelled() -> Self {
-        Self { type_name: "cancelled", message: "dropped before it was done".into() }
+        Self { type_name: "cancelled".into(), message: "dropped before it was done".into() }
     }
 }

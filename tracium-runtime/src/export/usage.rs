@@ -53,7 +53,8 @@ impl Totals {
     /// Counts a span that called a model: one of kind `llm`, or one that knows its tokens.
     pub(crate) fn count(&mut self, span: View<'_>) {
         let usage = span.usage();
-        if usage.is_none() && span.kind() != "llm" {
+        let is_call = span.is_call();
+        if usage.is_none() && (span.kind() != "llm" || !is_call) {
             return;
         }
         let model = span.model().map(str::to_owned).or_else(|| span.trace.model());
@@ -68,14 +69,16 @@ impl Totals {
             &mut self.others
         };
         let tokens = usage.unwrap_or_default();
-        row.calls += 1;
-        row.errors += u64::from(span.error().is_some());
+        if is_call {
+            row.calls += 1;
+            row.errors += u64::from(span.error().is_some());
+            row.time = row.time.saturating_add(span.duration().unwrap_or_default());
+        }
         row.input_tokens = row.input_tokens.saturating_add(tokens.input);
         row.output_tokens = row.output_tokens.saturating_add(tokens.output);
         row.cached_input_tokens = row.cached_input_tokens.saturating_add(tokens.cached_input.unwrap_or(0));
         row.cache_creation_input_tokens =
             row.cache_creation_input_tokens.saturating_add(tokens.cache_creation_input.unwrap_or(0));
-        row.time = row.time.saturating_add(span.duration().unwrap_or_default());
     }
 
     pub(crate) fn snapshot(&self) -> Usage {

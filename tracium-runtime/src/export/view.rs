@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::SpanRecord;
 use crate::content::Json;
 use crate::tenant::TenantId;
-use crate::trace::details::{Error, SpanDetails};
+use crate::trace::details::{CallFacts, Error, SpanDetails};
 use crate::trace::{TenantMark, TokenUsage, TraceCore};
 
 /// A span and its details, read as one.
@@ -46,8 +46,20 @@ impl<'a> View<'a> {
         self.details.and_then(|details| details.model.as_deref()).or(self.record.meta.model)
     }
 
+    /// The tokens of the span; none, where they are those of a call beneath it.
     pub(crate) fn usage(self) -> Option<TokenUsage> {
-        self.details.and_then(|details| details.usage)
+        let details = self.details?;
+        details.usage.filter(|_| !details.llm.as_ref().is_some_and(|facts| facts.usage_below))
+    }
+
+    /// What is known of the model's call that the span is.
+    pub(crate) fn call(self) -> Option<&'a CallFacts> {
+        self.details?.llm.as_deref()
+    }
+
+    /// Whether the span is a call of a model, and none beneath it is the same one.
+    pub(crate) fn is_call(self) -> bool {
+        !self.call().is_some_and(|facts| facts.call_below)
     }
 
     pub(crate) fn error(self) -> Option<&'a Error> {
@@ -98,6 +110,6 @@ impl<'a> View<'a> {
 impl Error {
     /// The text that a reader sees: the message, or the error's type where content is not captured.
     pub(crate) fn text(&self) -> &str {
-        if self.message.is_empty() { self.type_name } else { &self.message }
+        if self.message.is_empty() { &self.type_name } else { &self.message }
     }
 }

@@ -38,13 +38,20 @@ impl Output {
             let fields = value?.as_object()?;
             names.iter().find_map(|name| fields.get(*name)?.as_str()).map(str::to_owned)
         };
-        let is_response = value.is_some_and(|value| response(value).is_some());
+        let is_response = value.is_some_and(Self::is_response);
         Self {
             finish_reasons: answers.iter().filter_map(|answer| answer.reason.clone()).collect(),
             messages: answers.iter().map(Answer::to_json).collect(),
             model: text(&["model", "modelVersion", "model_version"]).filter(|_| is_response),
             id: text(&["id", "responseId", "response_id"]).filter(|_| is_response),
         }
+    }
+}
+
+impl Output {
+    /// Whether `value` is a response of one of the known APIs.
+    pub(crate) fn is_response(value: &Value) -> bool {
+        response(value).is_some()
     }
 }
 
@@ -131,7 +138,7 @@ fn of_status(fields: &Map<String, Value>) -> Option<String> {
 }
 
 /// The conventions' names of reasons; one that they do not have stays.
-fn normal_reason(reason: &str) -> &str {
+pub(crate) fn normal_reason(reason: &str) -> &str {
     match reason.to_ascii_lowercase().as_str() {
         "stop" | "end_turn" | "stop_sequence" | "complete" | "completed" | "eos" => "stop",
         "length" | "max_tokens" | "max_output_tokens" | "model_length" => "length",

@@ -108,7 +108,7 @@ impl Context {
             trace_state: trace_state.map(String::into_boxed_str),
             sink,
         });
-        context.span = Some(SpanRef { trace, id: parent.span, depth: 0 });
+        context.span = Some(SpanRef { trace, id: parent.span, depth: 0, llm: None });
         context
     }
 

@@ -287,7 +287,9 @@ impl OwnedSpan {
             return Self { open: None, handle: SpanHandle::default(), context, panicking: false };
         };
         let handle = SpanHandle::new(&trace, open.id, context.effective_tenant().as_ref());
-        context.span = Some(SpanRef { trace, id: open.id, depth: open.depth });
+        let above = context.span.take().filter(|span| Arc::ptr_eq(&span.trace, &trace)).and_then(|span| span.llm);
+        let llm = if open.is_llm { Some(open.id) } else { above };
+        context.span = Some(SpanRef { trace, id: open.id, depth: open.depth, llm });
         Self { open: Some(open), handle, context, panicking: std::thread::panicking() }
     }
 

@@ -87,7 +87,14 @@ impl TraceCore {
     ) -> (Arc<Self>, OpenSpan) {
         let mark = if tenant.is_some() { TenantMark::OfTrace } else { TenantMark::None };
         let core = sink.clone().trace_opened(Opening::new(meta, spec, tenant, sink));
-        let root = OpenSpan { id: core.root, ticket: core.root_ticket, depth: 0, tenant: mark, owns_trace: false };
+        let root = OpenSpan {
+            id: core.root,
+            ticket: core.root_ticket,
+            depth: 0,
+            tenant: mark,
+            owns_trace: false,
+            is_llm: false,
+        };
         (core, root)
     }
 
@@ -235,7 +242,7 @@ impl TraceCore {
     ) -> OpenSpan {
         let beginning = Beginning { meta, parent, started: Timestamp::now() };
         let (id, ticket) = self.sink.span_opened(self, beginning, depth, tenant);
-        OpenSpan { id, ticket, depth, tenant, owns_trace: false }
+        OpenSpan { id, ticket, depth, tenant, owns_trace: false, is_llm: meta.is_llm() }
     }
 
     /// Opens a span of a tenant of its own in this trace of none.
@@ -368,6 +375,13 @@ impl TraceCore {
             bytes += of_value;
         }
         bytes
+    }
+
+    /// Whether what a model's call beneath `span`, of `tenant`, does is to be said of `span` itself.
+    pub(crate) fn claims(&self, span: SpanId, tenant: Option<&TenantId>) -> bool {
+        self.has_records()
+            && self.state().span(span).and_then(|details| details.llm.as_ref()).is_some_and(|facts| facts.claims)
+            && self.relation(tenant) != Relation::Foreign
     }
 
     pub(crate) fn has_error(&self, span: SpanId) -> bool {

@@ -1,5 +1,8 @@
 //! What a body says of its span. Most spans have none of this, so it lives beside the trace, made on first use.
 
+use std::borrow::Cow;
+use std::time::Duration;
+
 use crate::SpanId;
 use crate::content::Json;
 use crate::id::IdMap;
@@ -9,8 +12,8 @@ use crate::trace::TokenUsage;
 /// Why a span failed.
 #[derive(Clone, Debug)]
 pub(crate) struct Error {
-    /// The error's type, or `panic`, `cancelled`, `fail`.
-    pub(crate) type_name: &'static str,
+    /// The error's type, or `panic`, `cancelled`, `fail`; of a model's call, the provider's type or the HTTP status.
+    pub(crate) type_name: Cow<'static, str>,
     /// The text, without the secrets that show by their form; empty where content is not captured.
     pub(crate) message: Box<str>,
 }
@@ -29,10 +32,56 @@ pub(crate) struct SpanDetails {
     pub(crate) tags: Vec<Box<str>>,
     pub(crate) metadata: Vec<(Box<str>, Json)>,
     pub(crate) error: Option<Error>,
+    /// What only calls of models have.
+    pub(crate) llm: Option<Box<CallFacts>>,
     /// The span's own tenant, in a trace of none.
     pub(crate) tenant: Option<TenantId>,
     /// What the values above were admitted with.
     pub(crate) bytes: usize,
+}
+
+/// What is known of a model's call beside what any span may have; none of it is content.
+#[derive(Clone, Debug, Default)]
+#[allow(clippy::struct_excessive_bools)] // Each is a fact of its own.
+pub struct CallFacts {
+    /// `chat`, `embeddings`, ..; empty where nobody said.
+    pub operation: &'static str,
+    /// By the GenAI conventions' name.
+    pub provider: Option<&'static str>,
+    /// The model that was asked.
+    pub asked: Option<Box<str>>,
+    /// The model that answered.
+    pub answered: Option<Box<str>>,
+    /// The answer's id.
+    pub response_id: Option<Box<str>>,
+    /// The id that the provider's support asks for.
+    pub request_id: Option<Box<str>>,
+    /// Why each answer ended, in the provider's words.
+    pub finish_reasons: Vec<Box<str>>,
+    /// From the request to the first piece of what the model says, of a stream.
+    pub first_token: Option<Duration>,
+    /// The HTTP status.
+    pub status: Option<u16>,
+    /// A stream was asked for.
+    pub stream: bool,
+    /// The consumer let go of the stream before its end.
+    pub stopped: bool,
+    /// The tokens that a cache had are counted beside the others, not among them; `None` where nobody knows.
+    pub cached_apart: Option<bool>,
+    /// Exchanges beneath the span are the call that it is itself: what they see is said of it.
+    pub(crate) claims: bool,
+    /// The exchange that was last said of the span failed, and gave it its error.
+    pub(crate) failed: bool,
+    /// An exchange beneath the span is the call: this span is not counted as another one.
+    pub(crate) call_below: bool,
+    /// That exchange told the tokens: this span's own are the same ones.
+    pub(crate) usage_below: bool,
+}
+
+impl SpanDetails {
+    pub(crate) fn facts_mut(&mut self) -> &mut CallFacts {
+        self.llm.get_or_insert_default()
+    }
 }
 
 /// What was recorded on the trace as a whole.

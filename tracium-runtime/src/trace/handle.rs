@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_core::Serialize;
 
-use super::details::{Error, SpanDetails, put};
+use super::details::{CallFacts, Error, SpanDetails, put};
 use super::{TokenUsage, TraceCore};
 use crate::content::{self, Json, Limits};
 use crate::context::current;
@@ -94,6 +94,32 @@ impl SpanHandle {
         self.content(value, |details| &mut details.output)
     }
 
+    /// A model's response, as its client gave it: the model that answered, what it said, the tools that it asked for, the
+    /// tokens, why it stopped, and the response's id.
+    ///
+    /// For clients whose requests nothing of ours sees. The responses of `OpenAI`'s APIs and whatever speaks them, of
+    /// Anthropic's, Google's, Bedrock's, Cohere's and Ollama's are read, in the shape that they have on the wire, which is
+    /// the one that clients' types serialize to. A value of another shape is recorded as
+    /// [output](Self::record_output). Its limits hold, and where content capture is off, what was said and asked for is
+    /// left out.
+    ///
+    /// ```
+    /// # use tracium_runtime as tracium;
+    /// # let reply = ();
+    /// tracium::current_span().record_response(&reply); // model, output, tokens, tool calls
+    /// ```
+    pub fn record_response(&self, response: &(impl Serialize + ?Sized)) -> &Self {
+        #[cfg(feature = "collect")]
+        if let Some(target) = &self.0 {
+            let captures = target.trace.sink.captures(target.tenant.as_ref());
+            let json = content::to_json(response, &Limits::CAPTURE);
+            crate::llm::record(&target.trace, target.id, captures, json);
+        }
+        #[cfg(not(feature = "collect"))]
+        let _ = response;
+        self
+    }
+
     /// The tools that were offered to the model.
     pub fn set_tools(&self, tools: &(impl Serialize + ?Sized)) -> &Self {
         self.content(tools, |details| &mut details.tools)
@@ -149,9 +175,14 @@ impl SpanHandle {
     pub(crate) fn fail_as(&self, type_name: &'static str, reason: &dyn Display) {
         if let Some(target) = &self.0 {
             let message = contained(|| reason.to_string()).unwrap_or_default();
-            let error = Error { type_name, message: message.into() };
+            let error = Error { type_name: type_name.into(), message: message.into() };
             target.trace.set_error(target.id, error, target.tenant.as_ref());
         }
+    }
+
+    /// Says more of a model's call.
+    pub(crate) fn note_call(&self, note: impl FnOnce(&mut CallFacts)) {
+        self.change(|details| note(details.facts_mut()));
     }
 
     fn content(
@@ -225,6 +256,12 @@ impl TraceHandle {
     /// What the agent answered. See [`SpanHandle::record_input`] for the limits.
     pub fn record_output(&self, value: &(impl Serialize + ?Sized)) -> &Self {
         self.0.record_output(value);
+        self
+    }
+
+    /// A model's response, of a trace that makes one model call itself. See [`SpanHandle::record_response`].
+    pub fn record_response(&self, response: &(impl Serialize + ?Sized)) -> &Self {
+        self.0.record_response(response);
         self
     }
 

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::sync::{PoisonError, RwLock};
 
+use crate::context::level::Level;
+
 /// Where a function stands: two attributes of the same place are attributes of the same function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
@@ -27,6 +29,8 @@ pub struct SpanMeta {
     pub(crate) function: &'static str,
     pub(crate) model: Option<&'static str>,
     pub(crate) tags: &'static [&'static str],
+    /// The bit that marks the levels of spans of kind `llm`, or none.
+    pub(crate) level_bits: u64,
     /// Its place among all that were used, from 1; 0 before that. A record names its constant part by it.
     index: AtomicU32,
     /// [`QUIET`](Self::QUIET) once it is known that nothing collects: on threads without a scope the span need not look.
@@ -51,6 +55,11 @@ pub(crate) fn end_quiet() {
 }
 
 impl SpanMeta {
+    /// Its spans are calls of a model.
+    pub(crate) fn is_llm(&self) -> bool {
+        self.level_bits != 0
+    }
+
     #[inline(always)]
     pub(crate) fn index(&'static self) -> u32 {
         match self.index.load(Ordering::Relaxed) {
@@ -102,6 +111,7 @@ impl SpanMeta {
             function,
             model: None,
             tags: &[],
+            level_bits: Level::bits_of(kind),
             index: AtomicU32::new(0),
             quiet: AtomicU8::new(Self::LOUD),
         }

@@ -58,6 +58,8 @@ pub(crate) struct OpenSpan {
     pub(crate) tenant: TenantMark,
     /// The span opened its trace, which ends with it.
     pub(crate) owns_trace: bool,
+    /// Its kind is that of a model's calls.
+    pub(crate) is_llm: bool,
 }
 
 /// How a span began.

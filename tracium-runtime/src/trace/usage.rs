@@ -18,12 +18,14 @@ pub struct TokenUsage {
     pub cached_input: Option<u64>,
     /// Tokens written into the provider's cache.
     pub cache_creation_input: Option<u64>,
+    /// Of the tokens written, those of the model's reasoning.
+    pub reasoning: Option<u64>,
 }
 
 impl TokenUsage {
     /// `input` tokens read and `output` tokens written.
     pub const fn new(input: u64, output: u64) -> Self {
-        Self { input, output, cached_input: None, cache_creation_input: None }
+        Self { input, output, cached_input: None, cache_creation_input: None, reasoning: None }
     }
 
     /// Of the tokens read, `tokens` came from the provider's cache.
@@ -37,6 +39,13 @@ impl TokenUsage {
     #[must_use]
     pub const fn cache_creation_input(mut self, tokens: u64) -> Self {
         self.cache_creation_input = Some(tokens);
+        self
+    }
+
+    /// Of the tokens written, `tokens` were the model's reasoning.
+    #[must_use]
+    pub const fn reasoning(mut self, tokens: u64) -> Self {
+        self.reasoning = Some(tokens);
         self
     }
 }

@@ -148,7 +148,7 @@ impl Tree<'_> {
         if let Some(error) = texts.error {
             let text = mask.apply("error", error.text());
             let text = text.trim_start().lines().next().unwrap_or_default();
-            let what = if matches!(error.type_name, "panic" | "cancelled") && text != error.type_name {
+            let what = if matches!(&*error.type_name, "panic" | "cancelled") && text != error.type_name {
                 format!("{}: ", error.type_name)
             } else {
                 String::new()

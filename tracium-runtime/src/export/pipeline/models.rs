@@ -145,7 +145,9 @@ impl Trace {
         };
         // As a scope does.
         match Writer::write_if_ready(self.process.collector, packed) {
-            Some(place) => OpenSpan { id: place.id, ticket: place.ticket, depth, tenant, owns_trace: false },
+            Some(place) => {
+                OpenSpan { id: place.id, ticket: place.ticket, depth, tenant, owns_trace: false, is_llm: false }
+            }
             None => self.core.open_span(&SPAN, parent, depth, tenant),
         }
     }

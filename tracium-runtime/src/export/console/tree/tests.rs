@@ -103,11 +103,11 @@ fn a_nested_tree() {
 #[test]
 fn a_failure_shows_the_first_line_of_its_error_below() {
     let timeout = Error {
-        type_name: "Timeout",
+        type_name: "Timeout".into(),
         message: "no answer from https://api.example.com within 30 s: operation timed out\ncaused by: x".into(),
     };
-    let panic = Error { type_name: "panic", message: "index out of bounds".into() };
-    let nameless = Error { type_name: "my::Error", message: "".into() };
+    let panic = Error { type_name: "panic".into(), message: "index out of bounds".into() };
+    let nameless = Error { type_name: "my::Error".into(), message: "".into() };
     let fail = |span: SpanView<'static>, error| SpanView {
         failed: true,
         texts: Texts { error: Some(error), ..Texts::default() },
@@ -220,7 +220,7 @@ fn cjk_names_align_and_are_cut_by_columns() {
 
 #[test]
 fn names_cannot_forge_lines_or_colours() {
-    let error = Error { type_name: "fail", message: "\x1b[2J\x07gone\r✓ fine".into() };
+    let error = Error { type_name: "fail".into(), message: "\x1b[2J\x07gone\r✓ fine".into() };
     let output = Json::from_valid("\"a\u{9b}31m\u{202e}b\"".to_owned());
     let mut view = trace(vec![SpanView {
         failed: true,
@@ -244,7 +244,7 @@ fn names_cannot_forge_lines_or_colours() {
 
 #[test]
 fn colours_add_nothing_but_themselves() {
-    let error = Error { type_name: "fail", message: "no".into() };
+    let error = Error { type_name: "fail".into(), message: "no".into() };
     let mut view = trace(vec![
         SpanView { model: Some("m"), usage: Some(TokenUsage::new(9, 1)), ..span(2, 1, "llm", "ask", 1_000) },
         SpanView {
@@ -271,7 +271,7 @@ fn what_the_mask_leaves_is_shown_and_where_it_panics_nothing() {
         "output" => panic!("the mask failed"),
         _ => text.clear(),
     });
-    let error = Error { type_name: "fail", message: "secret".into() };
+    let error = Error { type_name: "fail".into(), message: "secret".into() };
     let (input, output) = (Json::from_valid("\"me\"".to_owned()), Json::from_valid("\"secret\"".to_owned()));
     let mut view = trace(Vec::new());
     view.texts = Texts { error: Some(&error), input: Some(&input), output: Some(&output) };
@@ -298,7 +298,7 @@ fn no_line_of_any_tree_is_wider_than_the_terminal() {
         (seed >> 33) % below
     };
     let long = TenantId::try_from("tenant-".repeat(30)).unwrap();
-    let error = Error { type_name: "fail", message: WORDS.concat().into() };
+    let error = Error { type_name: "fail".into(), message: WORDS.concat().into() };
     let value = Json::from_valid(format!("{:?}", WORDS.concat()));
     for round in 0..300 {
         let word = |random: &mut dyn FnMut(u64) -> u64| WORDS[random(8) as usize];

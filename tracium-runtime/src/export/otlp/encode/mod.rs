@@ -194,11 +194,11 @@ impl Encoder {
     fn error(&self, out: &mut Vec<u8>, view: View<'_>, error: &Error) {
         let text = self.mask.text("error", error.text());
         let text = cut(&text, Error::MAX_CHARS);
-        put_text(out, ATTRIBUTE, general::ERROR_TYPE, error.type_name);
+        put_text(out, ATTRIBUTE, general::ERROR_TYPE, &error.type_name);
         put_message(out, field::EVENT, |out| {
             put_fixed64(out, fixed64_tag(1), view.record.ended.unwrap_or(view.record.started).unix_nanos());
             put_bytes(out, len_tag(2), general::EXCEPTION.as_bytes());
-            put_text(out, len_tag(3), general::EXCEPTION_TYPE, error.type_name);
+            put_text(out, len_tag(3), general::EXCEPTION_TYPE, &error.type_name);
             if !error.message.is_empty() {
                 put_text(out, len_tag(3), general::EXCEPTION_MESSAGE, text);
             }
