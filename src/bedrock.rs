@@ -17,7 +17,6 @@
 //! but for the content type and the answer's request id.
 
 use std::error::Error;
-use std::fmt;
 
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
@@ -28,7 +27,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 
-use crate::calls::{self, Causes, Exclusive, Observed};
+use crate::calls::{self, Causes, Observed};
 use crate::llm::Exchange;
 
 /// Makes each call of a model a span. See the [module](self).
@@ -55,7 +54,7 @@ impl Intercept for LlmInterceptor {
         config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         if let Some(exchange) = begin(context.request()) {
-            config.interceptor_state().store_put(Attempt(Exclusive::new(exchange)));
+            config.interceptor_state().store_put(Attempt(Some(exchange)));
         }
         Ok(())
     }
@@ -95,16 +94,11 @@ impl Intercept for LlmInterceptor {
 }
 
 /// The attempt that has had no answer yet.
-struct Attempt(Exclusive);
+#[derive(Debug)]
+struct Attempt(Option<Exchange>);
 
 impl Storable for Attempt {
     type Storer = StoreReplace<Self>;
-}
-
-impl fmt::Debug for Attempt {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Attempt")
-    }
 }
 
 fn attempt(config: &mut ConfigBag) -> Option<Exchange> {

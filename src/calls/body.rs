@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
 use std::task::{Context as Waker, Poll, ready};
 
 use bytes::Bytes;
@@ -17,18 +16,18 @@ pin_project! {
     pub(crate) struct Observed<B: Body> {
         #[pin]
         body: B,
-        exchange: Exclusive,
+        exchange: Option<Exchange>,
         as_error: fn(&B::Error) -> &(dyn Error + 'static),
     }
 }
 
 impl<B: Body> Observed<B> {
     pub(crate) fn new(body: B, exchange: Exchange, as_error: fn(&B::Error) -> &(dyn Error + 'static)) -> Self {
-        let mut exchange = Exclusive::new(exchange);
-        if body.is_end_stream() {
-            exchange.end();
+        let mut observed = Self { body, exchange: Some(exchange), as_error };
+        if observed.body.is_end_stream() {
+            end(&mut observed.exchange);
         }
-        Self { body, exchange, as_error }
+        observed
     }
 }
 
@@ -41,16 +40,20 @@ impl<B: Body<Data = Bytes>> Body for Observed<B> {
         let frame = ready!(this.body.as_mut().poll_frame(waker));
         match &frame {
             Some(Ok(frame)) => {
-                if let Some(chunk) = frame.data_ref() {
-                    this.exchange.chunk(chunk);
+                if let (Some(chunk), Some(exchange)) = (frame.data_ref(), this.exchange.as_mut()) {
+                    exchange.chunk(chunk);
                 }
                 // Whoever knows the length does not ask again.
                 if this.body.is_end_stream() {
-                    this.exchange.end();
+                    end(this.exchange);
                 }
             }
-            Some(Err(error)) => this.exchange.failed((this.as_error)(error)),
-            None => this.exchange.end(),
+            Some(Err(error)) => {
+                if let Some(exchange) = this.exchange.take() {
+                    exchange.failed(&Causes((this.as_error)(error)));
+                }
+            }
+            None => end(this.exchange),
         }
         Poll::Ready(frame)
     }
@@ -64,38 +67,8 @@ impl<B: Body<Data = Bytes>> Body for Observed<B> {
     }
 }
 
-/// An exchange until its end. Only ever reached through `&mut`: the lock is never taken, and there since clients ask for
-/// what is `Sync`.
-pub(crate) struct Exclusive(Mutex<Option<Exchange>>);
-
-impl Exclusive {
-    pub(crate) fn new(exchange: Exchange) -> Self {
-        Self(Mutex::new(Some(exchange)))
-    }
-
-    pub(crate) fn take(&mut self) -> Option<Exchange> {
-        self.get().take()
-    }
-
-    fn get(&mut self) -> &mut Option<Exchange> {
-        self.0.get_mut().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn chunk(&mut self, chunk: &[u8]) {
-        if let Some(exchange) = self.get() {
-            exchange.chunk(chunk);
-        }
-    }
-
-    fn end(&mut self) {
-        if let Some(exchange) = self.take() {
-            exchange.end();
-        }
-    }
-
-    fn failed(&mut self, error: &(dyn Error + 'static)) {
-        if let Some(exchange) = self.take() {
-            exchange.failed(&Causes(error));
-        }
+fn end(exchange: &mut Option<Exchange>) {
+    if let Some(exchange) = exchange.take() {
+        exchange.end();
     }
 }

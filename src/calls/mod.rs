@@ -13,8 +13,6 @@ use std::fmt::{self, Display};
 
 use crate::llm::{Exchange, Request};
 
-#[cfg(feature = "bedrock")]
-pub(crate) use self::body::Exclusive;
 #[cfg(any(feature = "async-openai", feature = "bedrock", feature = "reqwest-middleware"))]
 pub(crate) use self::body::Observed;
 #[cfg(any(feature = "async-openai", feature = "reqwest-middleware", feature = "rig"))]
