@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::marker::PhantomData;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -63,6 +64,12 @@ impl Recorder {
         let recording = Recording::new();
         set_global_recorder(Some(Arc::clone(&recording)));
         Self { recording, installed: Installed::Global, not_send: PhantomData }
+    }
+
+    /// Records no content, as where its capture is off: for tests that nothing of it is seen then.
+    pub fn without_content(self) -> Self {
+        self.recording.captures.store(false, Ordering::Relaxed);
+        self
     }
 
     /// The traces, in the order they opened.
@@ -243,7 +250,10 @@ impl RecordedCall {
 
 /// What a recorder holds.
 #[derive(Debug)]
-pub(crate) struct Recording(Mutex<Log>);
+pub(crate) struct Recording {
+    log: Mutex<Log>,
+    captures: AtomicBool,
+}
 
 #[derive(Debug, Default)]
 struct Log {
@@ -262,16 +272,15 @@ struct TraceLog {
 impl Recording {
     fn new() -> Arc<Self> {
         panics::install_hook();
-        Arc::new(Self(Mutex::default()))
+        Arc::new(Self { log: Mutex::default(), captures: AtomicBool::new(true) })
     }
 
     fn lock(&self) -> MutexGuard<'_, Log> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    #[allow(clippy::unused_self)] // Beside the collector's, which may say no.
     pub(crate) fn captures(&self) -> bool {
-        true
+        self.captures.load(Ordering::Relaxed)
     }
 
     pub(crate) fn trace_started(&self, trace: &Arc<TraceCore>) {

@@ -3,7 +3,8 @@
 use serde_core::Serialize;
 use serde_json::Value;
 
-use super::Output;
+use super::framing::json;
+use super::{Output, tokens};
 use crate::SpanId;
 use crate::content::{self, Json, Limits};
 use crate::trace::details::{CallFacts, Error, SpanDetails};
@@ -11,6 +12,7 @@ use crate::trace::{TokenUsage, TraceCore};
 
 /// Bytes kept of what an answer names: its model, its id, a reason.
 const LONGEST_NAME: usize = 256;
+const MOST_REASONS: usize = 128;
 
 /// A whole answer.
 #[derive(Debug, Default)]
@@ -28,7 +30,9 @@ pub(crate) struct Answer {
 impl Answer {
     /// Reads `value`, an answer of any API that we know; of another one, it says nothing but itself.
     pub(crate) fn of(value: Value) -> Self {
-        let (usage, cached_apart) = usage(&value).map_or((None, false), |(usage, apart)| (Some(usage), apart));
+        let counted = tokens::of(&value);
+        let (usage, cached_apart) =
+            counted.map_or((None, false), |counted| (Some(counted.usage), counted.cached_apart));
         Self {
             model: name(&value, &["model", "modelVersion", "model_version"]),
             id: name(&value, &["id", "responseId", "response_id", "generation_id"]),
@@ -53,7 +57,7 @@ impl Answer {
     /// What the model said: its text alone, where that is all; else its messages as the conventions have them.
     pub(crate) fn output(&self) -> Option<Json> {
         let value = &self.value;
-        if value.is_null() || is_error(value) {
+        if value.is_null() || (is_error(value) && !Output::is_response(value)) {
             return None;
         }
         // Vectors and sounds are not for reading.
@@ -114,10 +118,10 @@ fn captured(value: &(impl Serialize + ?Sized)) -> Json {
     content::to_json(value, &Limits::CAPTURE)
 }
 
-/// Says of `span` what `answer` says.
-pub(super) fn note(trace: &TraceCore, span: SpanId, captures: bool, answer: &Answer) {
+/// Says of `span` what `answer` says; of its content only where it `says` so.
+pub(super) fn note(trace: &TraceCore, span: SpanId, says: bool, answer: &Answer) {
     trace.with_span(span, |details| answer.note(details));
-    if captures {
+    if says {
         if let Some(output) = answer.output() {
             trace.record(span, output, |details| &mut details.output);
         }
@@ -127,13 +131,13 @@ pub(super) fn note(trace: &TraceCore, span: SpanId, captures: bool, answer: &Ans
     }
 }
 
-/// Says of `span` what a client's `response` says, which was captured as `json`.
-pub(crate) fn record(trace: &TraceCore, span: SpanId, captures: bool, json: Json) {
-    let answer = Answer::of(serde_json::from_str(json.as_str()).unwrap_or_default());
+/// Says of `span` what a client's `response` says; where it is no answer that we know, it is the output.
+pub(crate) fn record(trace: &TraceCore, span: SpanId, captures: bool, response: &(impl Serialize + ?Sized)) {
+    let answer = Answer::of(json::of(response).unwrap_or_default());
     if answer.is_known() {
         note(trace, span, captures, &answer);
     } else if captures {
-        trace.record(span, json, |details| &mut details.output);
+        trace.record(span, captured(&answer.value), |details| &mut details.output);
     }
 }
 
@@ -172,23 +176,11 @@ fn short(text: &str) -> Option<Box<str>> {
     (!text.is_empty()).then(|| text.into())
 }
 
-/// The tokens, and whether those that a cache had are counted beside the rest.
-fn usage(value: &Value) -> Option<(TokenUsage, bool)> {
-    let usage = [&value["usage"], &value["x_groq"]["usage"]].into_iter().find(|usage| usage.is_object())?;
-    let count = |names: &[&str]| names.iter().find_map(|name| usage[*name].as_u64());
-    let input = count(&["prompt_tokens", "input_tokens"])?;
-    let output = count(&["completion_tokens", "output_tokens"]).unwrap_or(0);
-    let mut tokens = TokenUsage::new(input, output);
-    let details = [&usage["prompt_tokens_details"], &usage["input_tokens_details"]];
-    tokens.cached_input = details.iter().find_map(|details| details["cached_tokens"].as_u64());
-    let details = [&usage["completion_tokens_details"], &usage["output_tokens_details"]];
-    tokens.reasoning = details.iter().find_map(|details| details["reasoning_tokens"].as_u64());
-    Some((tokens, false))
-}
-
-/// Why each answer ended, in the provider's words.
+/// Why each answer ended, in the provider's words; or why there is none, where Google blocks what was asked.
 fn finish_reasons(value: &Value) -> Vec<Box<str>> {
-    Output::of(Some(value), None).finish_reasons.iter().filter_map(|reason| short(reason)).collect()
+    let reasons = Output::of(Some(value), None).finish_reasons;
+    let blocked = value["promptFeedback"]["blockReason"].as_str().filter(|_| reasons.is_empty());
+    reasons.iter().map(String::as_str).chain(blocked).filter_map(short).take(MOST_REASONS).collect()
 }
 
 fn is_error(value: &Value) -> bool {

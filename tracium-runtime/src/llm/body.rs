@@ -4,16 +4,15 @@ use serde_json::Value;
 
 use super::answer::Answer;
 use super::fold::{Fold, Step};
+use super::framing::aws::EventStream;
 use super::framing::json::Reader;
-use super::framing::sse::Sse;
-use super::request::Api;
+use super::framing::sse::{Event, Sse};
 
 /// Bytes kept of a body that is no JSON: a proxy's words of why there is no answer, or a transcript.
 const LONGEST_TEXT: usize = 4096;
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Body {
-    api: Api,
     framing: Framing,
     fold: Fold,
     /// Its last event came, or the whole of it.
@@ -29,29 +28,31 @@ pub(super) enum Whole {
     Not,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 enum Framing {
     /// Nothing came yet that would tell.
+    #[default]
     Unknown,
-    /// One value, or several in lines or in a list.
-    Json(Box<Reader>),
+    /// One value, or several in lines; or in a list.
+    Json {
+        reader: Box<Reader>,
+        list: bool,
+    },
     Events(Box<Sse>),
+    Messages(Box<EventStream>),
     Text(Vec<u8>),
     /// Sounds and pictures.
     Binary,
 }
 
 impl Body {
-    pub(super) fn new(api: Api) -> Self {
-        Self { api, framing: Framing::Unknown, fold: Fold::default(), done: false }
-    }
-
     /// The answer's head has come.
-    pub(super) fn begin(&mut self, _status: u16, content_type: Option<&str>) {
+    pub(super) fn begin(&mut self, content_type: Option<&str>) {
         let kind = content_type.unwrap_or_default().to_ascii_lowercase();
         let kind = kind.split(';').next().unwrap_or_default().trim();
         self.framing = match kind {
             "text/event-stream" => Framing::Events(Box::default()),
+            "application/vnd.amazon.eventstream" => Framing::Messages(Box::default()),
             _ if kind.starts_with("audio/") || kind.starts_with("image/") || kind.starts_with("video/") => {
                 Framing::Binary
             }
@@ -61,7 +62,7 @@ impl Body {
 
     /// It is a stream: its first piece has a time.
     pub(super) fn is_stream(&self) -> bool {
-        matches!(self.framing, Framing::Events(_))
+        matches!(self.framing, Framing::Events(_) | Framing::Messages(_)) || self.fold.is_stream()
     }
 
     /// Adds a piece.
@@ -70,19 +71,26 @@ impl Body {
         if matches!(self.framing, Framing::Unknown) {
             self.framing = match bytes.trim_ascii_start().first() {
                 None => return step,
-                Some(b'{' | b'[') => Framing::Json(Box::new(self.reader())),
-                Some(b'd' | b'e' | b':') if self.says_event(bytes) => Framing::Events(Box::default()),
+                Some(b'{') => Framing::Json { reader: Box::default(), list: false },
+                Some(b'[') => Framing::Json { reader: Box::new(Reader::of_elements()), list: true },
+                Some(_) if says_event(bytes) => Framing::Events(Box::default()),
                 Some(_) => Framing::Text(Vec::new()),
             };
         }
         let fold = &mut self.fold;
         match &mut self.framing {
-            Framing::Json(reader) => reader.feed(bytes, |value| step = step.and(fold.event("", value))),
-            Framing::Events(events) => events.feed(bytes, |event| {
-                if let Some(value) = event.value {
-                    step = step.and(fold.event(event.name, value));
+            Framing::Json { reader, list } => {
+                reader.feed(bytes, |value| step = step.and(fold.value(value, *list)));
+                // More may follow, up to the list's end.
+                step.done &= !*list;
+            }
+            Framing::Events(events) => events.feed(bytes, |event| step = step.and(add(fold, event))),
+            Framing::Messages(messages) => messages.feed(bytes, |message| {
+                if message.exception {
+                    fold.exception(message.name, message.value.as_ref());
+                } else if let Some(value) = message.value {
+                    step = step.and(fold.event(message.name, value));
                 }
-                step.done |= event.done;
             }),
             Framing::Text(kept) => {
                 let room = LONGEST_TEXT.saturating_sub(kept.len());
@@ -94,19 +102,9 @@ impl Body {
         step
     }
 
-    fn reader(&self) -> Reader {
-        if self.api == Api::Generate { Reader::of_elements() } else { Reader::default() }
-    }
-
-    fn says_event(&self, bytes: &[u8]) -> bool {
-        let bytes = bytes.trim_ascii_start();
-        bytes.starts_with(b"data:") || bytes.starts_with(b"event:") || bytes.starts_with(b":")
-    }
-
     /// The whole answer, as a value.
     pub(super) fn whole(&mut self, value: Value) {
-        self.fold = Fold::default();
-        self.fold.event("", value);
+        self.fold.whole(value);
         self.done = true;
     }
 
@@ -116,24 +114,25 @@ impl Body {
         let mut done = self.done;
         let mut whole = Whole::Yes;
         match &mut self.framing {
-            Framing::Json(reader) => {
-                reader.end(|value| done |= fold.event("", value).done);
+            Framing::Json { reader, list } => {
                 if reader.is_within() {
                     whole = Whole::Not;
                     // As far as it came.
-                    reader.partial().map(|value| fold.event("", value));
+                    reader.partial().map(|value| fold.value(value, *list));
                 } else if fold.is_stream() {
                     whole = Whole::Unsaid;
                 }
             }
             Framing::Events(events) => {
-                events.end(|event| {
-                    done |= event.done;
-                    if let Some(value) = event.value {
-                        done |= fold.event(event.name, value).done;
-                    }
-                });
+                events.end(|event| done |= add(fold, event).done);
                 if fold.is_stream() {
+                    whole = Whole::Unsaid;
+                }
+            }
+            Framing::Messages(messages) => {
+                if messages.is_within() {
+                    whole = Whole::Not;
+                } else if fold.is_stream() {
                     whole = Whole::Unsaid;
                 }
             }
@@ -144,7 +143,20 @@ impl Body {
 
     /// What the answer says, as far as it came.
     pub(super) fn answer(&mut self) -> Answer {
-        Answer::of(std::mem::take(&mut self.fold.whole))
+        Answer::of(self.fold.take())
+    }
+
+    /// Bytes that are held.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        let framing = match &self.framing {
+            Framing::Json { reader, .. } => reader.held(),
+            Framing::Events(events) => events.held(),
+            Framing::Messages(messages) => messages.held(),
+            Framing::Text(kept) => kept.capacity(),
+            Framing::Unknown | Framing::Binary => 0,
+        };
+        framing + self.fold.held()
     }
 
     /// A body that is no JSON, where it is text.
@@ -156,8 +168,13 @@ impl Body {
     }
 }
 
-impl Step {
-    fn and(self, other: Self) -> Self {
-        Self { content: self.content || other.content, done: self.done || other.done }
-    }
+/// Adds an event of a stream.
+fn add(fold: &mut Fold, event: Event<'_>) -> Step {
+    let step = event.value.map_or_else(Step::default, |value| fold.event(event.name, value));
+    Step { done: step.done || event.done, ..step }
+}
+
+fn says_event(bytes: &[u8]) -> bool {
+    let bytes = bytes.trim_ascii_start();
+    [&b"data:"[..], b"event:", b"id:", b"retry:", b":"].iter().any(|start| bytes.starts_with(start))
 }

@@ -1,5 +1,8 @@
 //! A call of a model, from its request to the last byte of its answer.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt::{self, Display};
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,14 +10,14 @@ use std::time::Duration;
 use serde_core::Serialize;
 
 use super::body::{Body, Whole};
+use super::framing::json;
 use super::request::{Asked, Request, Route};
 use crate::clock::Timestamp;
-use crate::content::{self, Limits};
 use crate::context::{Context, SpanRef, open};
 use crate::panics::contained;
 use crate::tenant::TenantId;
 use crate::trace::details::{CallFacts, Error, SpanDetails};
-use crate::trace::{OpenSpan, SpanMeta, TraceCore};
+use crate::trace::{OpenSpan, SpanMeta, TokenUsage, TraceCore};
 use crate::{SpanId, notice};
 
 /// One exchange with a model's API, observed from the side of the client.
@@ -74,6 +77,8 @@ struct Running {
     first_token: Option<Duration>,
     status: Option<u16>,
     request_id: Option<Box<str>>,
+    /// The tokens that the answer's head tells.
+    counted: Option<TokenUsage>,
     context: Context,
     /// It has not ended.
     open: bool,
@@ -108,15 +113,15 @@ impl Exchange {
         let mut asked = Asked::read(&route, request, captures)?;
         let began = Timestamp::now();
         let call = Call::open(&mut context, &mut asked, tenant, captures)?;
-        let body = Body::new(route.api());
         Some(Self(Box::new(Running {
             call,
             asked,
-            body,
+            body: Body::default(),
             began,
             first_token: None,
             status: None,
             request_id: None,
+            counted: None,
             context,
             open: true,
         })))
@@ -136,10 +141,15 @@ impl Exchange {
             ["x-request-id", "request-id", "x-amzn-requestid", "apim-request-id", "x-goog-request-id"];
         let running = &mut *self.0;
         running.status = Some(status);
-        running.body.begin(status, content_type);
+        running.body.begin(content_type);
+        let header = |name: &str| contained(|| header(name)).flatten();
+        let count = |name: &str| header(name)?.parse().ok();
+        // Bedrock counts beside the answer what models of some families do not say in it.
+        running.counted = count("x-amzn-bedrock-input-token-count")
+            .map(|input| TokenUsage::new(input, count("x-amzn-bedrock-output-token-count").unwrap_or(0)));
         running.request_id = REQUEST_IDS
             .iter()
-            .find_map(|name| contained(|| header(name)).flatten())
+            .find_map(|name| header(name))
             .filter(|id| !id.is_empty() && id.len() <= 128 && id.bytes().all(|byte| byte.is_ascii_graphic()))
             .map(String::into_boxed_str);
     }
@@ -168,11 +178,8 @@ impl Exchange {
         if !running.open {
             return;
         }
-        let json = content::to_json(value, &Limits::CAPTURE);
-        if let Ok(value) = serde_json::from_str(json.as_str()) {
-            running.body.whole(value);
-            running.finish(Ending::Complete);
-        }
+        running.body.whole(json::of(value).unwrap_or_default());
+        running.finish(Ending::Complete);
     }
 
     /// The body is complete.
@@ -249,7 +256,8 @@ impl Running {
             return;
         }
         let whole = self.body.end();
-        let answer = self.body.answer();
+        let mut answer = self.body.answer();
+        answer.usage = answer.usage.or(self.counted);
         let call = &self.call;
         let cut = whole == Whole::Not || (whole == Whole::Unsaid && !answer.has_ended());
         let stopped = cut && matches!(ending, Ending::Dropped) && self.status.is_some();
@@ -263,7 +271,8 @@ impl Running {
                 answer.error(self.status, self.body.text()).or_else(|| (cut && !stopped).then(Error::cut))
             }
         };
-        super::answer::note(&call.trace, call.span, call.captures, &answer);
+        let says = call.captures && (error.is_none() || answer.is_known());
+        super::answer::note(&call.trace, call.span, says, &answer);
         call.trace.with_span(call.span, |details| {
             let facts = details.facts_mut();
             facts.first_token = self.first_token;

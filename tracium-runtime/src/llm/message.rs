@@ -54,7 +54,9 @@ fn of_role(role: &str, fields: &Map<String, Value>) -> Message {
         let id = if id.is_null() { get("name") } else { id };
         vec![tool_call_response(id, content)]
     } else {
-        let mut all = parts(&json!({"type": "thinking", "thinking": get("reasoning_content")}));
+        let thoughts = ["reasoning_content", "reasoning", "thinking", "tool_plan"];
+        let thought = thoughts.iter().map(|name| get(name)).find(|thought| thought.is_string());
+        let mut all = parts(&json!({"type": "thinking", "thinking": thought.unwrap_or(&Value::Null)}));
         all.extend(parts(content));
         all
     };

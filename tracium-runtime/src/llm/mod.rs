@@ -22,8 +22,9 @@
 //! | `body` | an answer's body: which framing it has, and the values in it |
 //! | `framing/` | server-sent events, AWS event streams, and JSON in pieces, all cut anywhere |
 //! | `fold/` | a stream's events as the answer that would have come whole, a file per API |
-//! | `answer` | what a whole answer says: model, tokens, reasons, tools, errors |
+//! | `answer`, `tokens` | what a whole answer says: model, tokens, reasons, tools, errors |
 //! | `input`, `output`, `message`, `parts`, `tools` | messages as the GenAI conventions have them |
+//! | `families` | answers that are a text with its reason: Cohere's first version, Ollama's, those of families on Bedrock |
 //! | `model` | what a model's name tells |
 //!
 //! All but `exchange` are pure functions over bytes and JSON. What has a shape that none of the known APIs has is shown
@@ -32,6 +33,7 @@
 mod answer;
 mod body;
 mod exchange;
+mod families;
 mod fold;
 mod framing;
 mod input;
@@ -43,12 +45,13 @@ mod provider;
 mod request;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod tools;
 
 pub use self::exchange::Exchange;
 pub use self::request::Request;
 
-pub(crate) use self::answer::{Answer, record};
+pub(crate) use self::answer::record;
 pub(crate) use self::input::Input;
 pub(crate) use self::model::{inclusive_input, provider};
 pub(crate) use self::output::{Output, normal_reason};

@@ -28,11 +28,15 @@ pub(crate) fn provider(model: &str) -> Option<&'static str> {
 
 /// The tokens read, with those that a cache had. OpenAI and Google count them in already; Anthropic reports what was
 /// read from the cache and what was written into it beside the rest.
-pub(crate) fn inclusive_input(usage: TokenUsage, model: Option<&str>) -> u64 {
+///
+/// `apart` says which it is, where the answer was read; else the numbers and the model's name tell.
+pub(crate) fn inclusive_input(usage: TokenUsage, model: Option<&str>, apart: Option<bool>) -> u64 {
     let cached = usage.cached_input.unwrap_or(0);
-    let apart = usage.cache_creation_input.is_some()
-        || cached > usage.input
-        || model.is_some_and(|model| model.contains("claude"));
+    let apart = apart.unwrap_or_else(|| {
+        usage.cache_creation_input.is_some()
+            || cached > usage.input
+            || model.is_some_and(|model| model.contains("claude"))
+    });
     if apart {
         usage.input.saturating_add(cached).saturating_add(usage.cache_creation_input.unwrap_or(0))
     } else {
@@ -47,12 +51,18 @@ mod tests {
     #[test]
     fn tokens_read_include_cached_ones_whoever_counts() {
         let openai = TokenUsage::new(1_200, 80).cached_input(1_000);
-        assert_eq!(inclusive_input(openai, Some("gpt-4o")), 1_200);
+        assert_eq!(inclusive_input(openai, Some("gpt-4o"), None), 1_200);
         let anthropic = TokenUsage::new(200, 80).cached_input(1_000).cache_creation_input(300);
-        assert_eq!(inclusive_input(anthropic, None), 1_500, "nobody else tells what was written");
+        assert_eq!(inclusive_input(anthropic, None, None), 1_500, "nobody else tells what was written");
         let read_only = TokenUsage::new(200, 80).cached_input(100);
-        assert_eq!(inclusive_input(read_only, Some("claude-sonnet-4-5")), 300);
-        assert_eq!(inclusive_input(TokenUsage::new(10, 1).cached_input(1_000), None), 1_010, "more than there were");
+        let gateway = inclusive_input(read_only, Some("anthropic/claude-sonnet-4-5"), Some(false));
+        assert_eq!(gateway, 200, "it counts as OpenAI does");
+        assert_eq!(inclusive_input(read_only, Some("claude-sonnet-4-5"), None), 300);
+        assert_eq!(
+            inclusive_input(TokenUsage::new(10, 1).cached_input(1_000), None, None),
+            1_010,
+            "more than there were"
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::families;
 use super::input::{anything, list};
 use super::message::Message;
 use super::parts::parts;
@@ -98,6 +99,12 @@ fn response(value: &Value) -> Option<Vec<Answer>> {
         let parts = list(items)?.into_iter().flat_map(|message| message.parts).collect();
         let message = Message::new("assistant", parts);
         return Some(vec![Answer { reason: of_status(fields), message }]);
+    }
+    if let Some((text, reason)) = families::text(value) {
+        let mut parts = parts(&json!({"type": "thinking", "thinking": get("thinking")}));
+        parts.extend(super::parts::parts(text));
+        parts.extend(super::parts::parts(get("tool_calls")));
+        return Some(vec![Answer { message: Message::new("assistant", parts), reason }]);
     }
     let nested = [get("message"), &get("output")["message"]].into_iter().find(|message| message.is_object());
     let message = match nested {

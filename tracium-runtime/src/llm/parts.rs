@@ -76,7 +76,7 @@ fn part(fields: &Map<String, Value>) -> Vec<Value> {
         "reasoning" => of_reasoning(fields),
         "tool_use" | "server_tool_use" => vec![tool_call(get("id"), get("name"), get("input"))],
         "tool_result" => vec![tool_call_response(get("tool_use_id"), get("content"))],
-        "function" => {
+        "function" | "" if get("function").is_object() => {
             let function = get("function");
             vec![tool_call(get("id"), &function["name"], &function["arguments"])]
         }

@@ -136,10 +136,6 @@ impl Route {
         })
     }
 
-    pub(super) fn api(&self) -> Api {
-        self.api
-    }
-
     pub(super) fn needs_body(&self) -> bool {
         self.needs_body
     }

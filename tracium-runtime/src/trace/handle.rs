@@ -112,8 +112,7 @@ impl SpanHandle {
         #[cfg(feature = "collect")]
         if let Some(target) = &self.0 {
             let captures = target.trace.sink.captures(target.tenant.as_ref());
-            let json = content::to_json(response, &Limits::CAPTURE);
-            crate::llm::record(&target.trace, target.id, captures, json);
+            crate::llm::record(&target.trace, target.id, captures, response);
         }
         #[cfg(not(feature = "collect"))]
         let _ = response;

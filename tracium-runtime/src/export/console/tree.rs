@@ -134,6 +134,7 @@ impl Tree<'_> {
         if let Some(model) = model {
             cells.push(Cell::new(2, Paint::Model, model, 0));
         }
+        cells.push(Cell::new(2, Paint::Dim, &span.note, 0));
         lay_out(&mut line, cells);
         self.columns.fill(&mut line, self.style.width, Paint::Plain, Some(duration(span.took)), span.usage);
         line.end();

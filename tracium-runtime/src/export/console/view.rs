@@ -5,12 +5,13 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::order::Place;
+use super::units::duration;
 use crate::config::Mask;
 use crate::content::{Json, write_string};
 use crate::export::view::View;
 use crate::export::{SpanItem, TraceItem};
 use crate::panics::contained;
-use crate::trace::details::Error;
+use crate::trace::details::{CallFacts, Error};
 use crate::trace::{Status, TokenUsage, TraceCore};
 use crate::{SpanId, TenantId};
 
@@ -59,6 +60,8 @@ pub(super) struct SpanView<'a> {
     pub(super) tenant: Option<TenantId>,
     pub(super) usage: Option<TokenUsage>,
     pub(super) failed: bool,
+    /// What is worth a word of a model's call, or empty.
+    pub(super) note: String,
     pub(super) texts: Texts<'a>,
 }
 
@@ -134,9 +137,22 @@ impl<'a> SpanView<'a> {
             tenant: view.tenant(),
             usage: view.usage(),
             failed: failed(view),
+            note: view.call().map(note).unwrap_or_default(),
             texts: texts(view),
         }
     }
+}
+
+/// When the first token came, and what kept the answer from its end.
+fn note(call: &CallFacts) -> String {
+    let first = call.first_token.map(|first| format!("first in {}", duration(first)));
+    let stopped = call.stopped.then(|| "stopped".to_owned());
+    let reason = call.finish_reasons.iter().find(|reason| {
+        let reason = reason.to_ascii_lowercase();
+        reason.contains("length") || reason.contains("max") || reason.contains("filter") || reason.contains("safety")
+    });
+    let words: Vec<String> = first.into_iter().chain(stopped).chain(reason.map(|reason| reason.to_string())).collect();
+    words.join(", ")
 }
 
 fn failed(view: View<'_>) -> bool {

@@ -16,6 +16,7 @@ pub(super) mod gen_ai {
     pub(in super::super) const REQUEST_MODEL: &str = "gen_ai.request.model";
     pub(in super::super) const RESPONSE_MODEL: &str = "gen_ai.response.model";
     pub(in super::super) const RESPONSE_ID: &str = "gen_ai.response.id";
+    pub(in super::super) const REQUEST_STREAM: &str = "gen_ai.request.stream";
     pub(in super::super) const TIME_TO_FIRST_CHUNK: &str = "gen_ai.response.time_to_first_chunk";
     pub(in super::super) const FINISH_REASONS: &str = "gen_ai.response.finish_reasons";
     pub(in super::super) const INPUT_MESSAGES: &str = "gen_ai.input.messages";
@@ -28,6 +29,7 @@ pub(super) mod gen_ai {
     pub(in super::super) const OUTPUT_TOKENS: &str = "gen_ai.usage.output_tokens";
     pub(in super::super) const CACHE_READ_TOKENS: &str = "gen_ai.usage.cache_read.input_tokens";
     pub(in super::super) const CACHE_CREATION_TOKENS: &str = "gen_ai.usage.cache_creation.input_tokens";
+    pub(in super::super) const REASONING_TOKENS: &str = "gen_ai.usage.reasoning.output_tokens";
 }
 
 /// OpenInference, which Tracium and Phoenix read a span's kind and values by.
@@ -54,6 +56,7 @@ pub(super) mod general {
     pub(in super::super) const EXCEPTION: &str = "exception";
     pub(in super::super) const EXCEPTION_TYPE: &str = "exception.type";
     pub(in super::super) const EXCEPTION_MESSAGE: &str = "exception.message";
+    pub(in super::super) const HTTP_STATUS: &str = "http.response.status_code";
 }
 
 /// Our own: the collector's metering dimension, and what no convention has.
@@ -63,12 +66,14 @@ pub(super) mod ours {
     pub(in super::super) const KIND: &str = "span.type";
     pub(in super::super) const TAGS: &str = "tags";
     pub(in super::super) const SUMMARY: &str = "summary";
+    pub(in super::super) const REQUEST_ID: &str = "request.id";
+    pub(in super::super) const STOPPED: &str = "stream.stopped";
 }
 
 /// Whether we set the attribute of this name ourselves: metadata must not pass for it. The provider and the id of a tool's
 /// call may come as metadata, since whoever knows them does so better than we, who tell them by other things.
 pub(super) fn is_ours(key: &str) -> bool {
-    const OURS: [&str; 35] = [
+    const OURS: [&str; 40] = [
         gen_ai::AGENT_NAME,
         gen_ai::AGENT_VERSION,
         gen_ai::CONVERSATION_ID,
@@ -86,6 +91,8 @@ pub(super) fn is_ours(key: &str) -> bool {
         gen_ai::OUTPUT_TOKENS,
         gen_ai::CACHE_READ_TOKENS,
         gen_ai::CACHE_CREATION_TOKENS,
+        gen_ai::REASONING_TOKENS,
+        gen_ai::REQUEST_STREAM,
         openinference::KIND,
         openinference::INPUT,
         openinference::INPUT_TYPE,
@@ -99,11 +106,14 @@ pub(super) fn is_ours(key: &str) -> bool {
         general::ERROR_TYPE,
         general::EXCEPTION_TYPE,
         general::EXCEPTION_MESSAGE,
+        general::HTTP_STATUS,
         ours::METERED_TENANT,
         ours::TENANT,
         ours::KIND,
         ours::TAGS,
         ours::SUMMARY,
+        ours::REQUEST_ID,
+        ours::STOPPED,
     ];
     OURS.contains(&key)
 }

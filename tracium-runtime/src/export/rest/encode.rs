@@ -5,11 +5,12 @@ use std::borrow::Cow;
 use super::super::mask::Masked;
 use super::super::text::{cut, unique_tags};
 use super::super::{SpanItem, SpanRecord, TraceItem, View};
+use super::call;
 use super::lane::Lane;
 use super::text::{agent_name, write_rfc3339};
 use crate::clock::Timestamp;
 use crate::config::Mask;
-use crate::content::{Json, fit, write_string, write_u64};
+use crate::content::{self, Json, Limits, fit, write_string, write_u64};
 use crate::trace::details::{Error, SpanDetails};
 use crate::trace::{Status, TenantMark, TraceCore};
 use crate::{SpanId, TenantId, TraceId};
@@ -198,6 +199,18 @@ impl Encoder {
         }
         for (key, value) in view.metadata() {
             put(key, value);
+        }
+        if let Some(reasoning) = view.usage().and_then(|usage| usage.reasoning)
+            && !view.has_metadata("reasoning_tokens")
+        {
+            put("reasoning_tokens", &content::to_json(&reasoning, &Limits::CAPTURE));
+        }
+        if let Some(call) = view.call() {
+            call::metadata(call, view.model(), |key, value| {
+                if !view.has_metadata(key) {
+                    put(key, &value);
+                }
+            });
         }
         if !metadata.is_empty() {
             let mut object = Vec::new();

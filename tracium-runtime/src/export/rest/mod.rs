@@ -4,6 +4,7 @@
 //! side. What cannot be delivered now waits in its lane; what can never be is counted.
 
 mod answer;
+mod call;
 mod client;
 mod encode;
 mod lane;

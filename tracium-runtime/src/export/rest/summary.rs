@@ -70,7 +70,9 @@ fn system_prompt(input: &str) -> Option<String> {
     let prompt = of_messages(&input)
         .or_else(|| of_messages(input.get("messages")?))
         .or_else(|| text(input.get("system")?))
-        .or_else(|| text(input.get("system_instruction")?))?;
+        .or_else(|| text(input.get("system_instruction")?))
+        .or_else(|| text(input.get("systemInstruction")?))
+        .or_else(|| text(input.get("instructions")?))?;
     Some(cut(&prompt, MOST_PROMPT).to_owned())
 }
 
@@ -99,6 +101,8 @@ mod tests {
             r#"{"system":"be nice","messages":[]}"#,
             r#"{"system":[{"type":"text","text":"be nice"}]}"#,
             r#"{"system_instruction":{"parts":[{"text":"be nice"}]}}"#,
+            r#"{"systemInstruction":{"parts":[{"text":"be nice"}]}}"#,
+            r#"{"instructions":"be nice","input":"hi"}"#,
         ] {
             assert_eq!(system_prompt(input).as_deref(), Some("be nice"), "{input}");
         }

@@ -2,25 +2,26 @@
 
 use serde_json::{Value, json};
 
-use super::{Room, Step, adopt, at_index, replace};
+use super::{Room, Step, adopt, index_of, object, replace};
 
-pub(super) fn event(whole: &mut Value, chunk: Value, room: &mut Room) -> Step {
-    let mut step = Step::default();
-    adopt(whole, &chunk, &["id", "model", "object"]);
+pub(super) fn event(whole: &mut Value, chunk: &Value, room: &mut Room) -> Step {
+    let mut content = false;
+    adopt(whole, chunk, &["id", "model", "object"]);
     // The tokens come last, beside an empty list of choices; Groq has them under a name of its own.
-    replace(whole, &chunk, &["usage", "error", "x_groq"]);
+    replace(whole, chunk, &["usage", "x_groq"]);
     for choice in chunk["choices"].as_array().into_iter().flatten() {
-        let index = if choice["index"].is_null() { json!(0) } else { choice["index"].clone() };
-        let Some(ours) = at_index(&mut whole["choices"], &index) else { continue };
+        let Some(ours) = room.at_index(&mut whole["choices"], &index_of(choice, "index"), || json!({})) else {
+            continue;
+        };
         replace(ours, choice, &["finish_reason"]);
-        step.content |= room.move_text(ours, choice, "text");
+        content |= room.move_text(ours, choice, "text");
         // Who was asked for a stream and answers in one piece has a message.
         let delta = if choice["message"].is_object() { &choice["message"] } else { &choice["delta"] };
         if delta.is_object() {
-            step.content |= message(&mut ours["message"], delta, room);
+            content |= message(&mut ours["message"], delta, room);
         }
     }
-    step
+    Step::content(content)
 }
 
 fn message(ours: &mut Value, delta: &Value, room: &mut Room) -> bool {
@@ -31,24 +32,32 @@ fn message(ours: &mut Value, delta: &Value, room: &mut Room) -> bool {
     }
     // Mistral's content may be a list of parts.
     for part in delta["content"].as_array().into_iter().flatten() {
-        content |= part["text"].as_str().is_some_and(|text| {
+        if let Some(text) = part["text"].as_str() {
             room.append(&mut ours["content"], text);
-            !text.is_empty()
-        });
+            content |= !text.is_empty();
+        }
     }
     for (at, call) in delta["tool_calls"].as_array().into_iter().flatten().enumerate() {
         let index = if call["index"].is_null() { json!(at) } else { call["index"].clone() };
-        let Some(ours) = at_index(&mut ours["tool_calls"], &index) else { continue };
+        let Some(ours) = room.at_index(&mut ours["tool_calls"], &index, || json!({"type": "function"})) else {
+            continue;
+        };
         content = true;
-        adopt(ours, call, &["id", "type"]);
-        adopt(&mut ours["function"], &call["function"], &["name"]);
-        room.move_text(&mut ours["function"], &call["function"], "arguments");
+        adopt(ours, call, &["id"]);
+        function(&mut ours["function"], &call["function"], room);
     }
-    let call = &delta["function_call"];
-    if call.is_object() {
+    if delta["function_call"].is_object() {
         content = true;
-        adopt(&mut ours["function_call"], call, &["name"]);
-        room.move_text(&mut ours["function_call"], call, "arguments");
+        function(&mut ours["function_call"], &delta["function_call"], room);
     }
     content
+}
+
+fn function(ours: &mut Value, call: &Value, room: &mut Room) {
+    adopt(ours, call, &["name"]);
+    // Some servers give the arguments at once, and as what they are.
+    if call["arguments"].is_object() {
+        room.append(&mut object(ours)["arguments"], &call["arguments"].to_string());
+    }
+    room.move_text(ours, call, "arguments");
 }

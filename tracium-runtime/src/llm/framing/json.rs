@@ -3,12 +3,17 @@
 //! What a value holds beyond the bounds is left out and the rest is still read, so that the tokens at the end of a huge
 //! answer are found. It is no validator: whoever the answer is for will have it checked.
 
+use std::io;
+
+use serde_core::Serialize;
 use serde_json::{Map, Number, Value};
+
+use crate::panics::contained;
 
 /// Bytes kept of a string; the content of a capture is cut at as many.
 const LONGEST_STRING: usize = 100_000;
 /// Bytes that all values of one reader may hold: keys, strings, and their places.
-const ROOM: usize = 1 << 20;
+const ROOM: usize = 448 << 10;
 /// Beyond that, for what is small: the tokens and the reason at an answer's end.
 const RESERVE: usize = 64 << 10;
 /// What is small.
@@ -30,6 +35,38 @@ pub(in super::super) fn read(bytes: &[u8]) -> Option<Value> {
     reader.feed(bytes, |value| found = found.take().or(Some(value)));
     reader.end(|value| found = found.take().or(Some(value)));
     found
+}
+
+/// `value` as JSON, in bounds. What fails, or panics, while it is serialized is left out from there on.
+pub(in super::super) fn of(value: &(impl Serialize + ?Sized)) -> Option<Value> {
+    let mut sink = Sink { reader: Reader::default(), found: None };
+    let written = contained(|| serde_json::to_writer(&mut sink, value).is_ok());
+    let Sink { mut reader, mut found } = sink;
+    reader.end(|value| found = found.take().or(Some(value)));
+    match written {
+        Some(true) => found,
+        _ => reader.partial(),
+    }
+}
+
+/// A reader that is written to.
+struct Sink {
+    reader: Reader,
+    found: Option<Value>,
+}
+
+impl io::Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let found = &mut self.found;
+        self.reader.feed(bytes, |value| {
+            found.get_or_insert(value);
+        });
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Reads values that follow each other, with or without line ends between.

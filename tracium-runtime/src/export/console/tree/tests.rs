@@ -27,6 +27,7 @@ fn span<'a>(own: u64, parent: u64, kind: &'a str, name: &'a str, micros: u64) ->
         tenant: None,
         usage: None,
         failed: false,
+        note: String::new(),
         texts: Texts::default(),
     }
 }

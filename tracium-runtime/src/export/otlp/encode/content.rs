@@ -8,7 +8,7 @@ use super::super::names::{Kind, gen_ai, openinference, traceloop};
 use super::super::wire::{put_text, put_texts};
 use super::ATTRIBUTE;
 use crate::content::{Json, fit};
-use crate::llm::{Input, Output, definitions};
+use crate::llm::{Input, Output, definitions, normal_reason};
 
 /// What one value may have, as JSON.
 const MOST_BYTES: usize = 100_000;
@@ -54,17 +54,27 @@ fn put_input(out: &mut Vec<u8>, view: View<'_>, mask: &Masked) {
 fn put_output(out: &mut Vec<u8>, view: View<'_>, mask: &Masked, asked: Option<&str>) {
     let answer = view.output().map(|output| value(mask, "output", output));
     let calls = view.tool_calls().map(|calls| value(mask, "tool_calls", calls));
-    let output = Output::of(answer.as_ref(), calls.as_ref());
+    let mut output = Output::of(answer.as_ref(), calls.as_ref());
+    let call = view.call();
+    // A call that was read says its reasons apart from its messages.
+    let reasons = call.map_or(&[][..], |call| &call.finish_reasons);
+    for (message, reason) in output.messages.iter_mut().zip(reasons) {
+        message["finish_reason"] = normal_reason(reason).into();
+    }
     put_list(out, gen_ai::OUTPUT_MESSAGES, &output.messages);
-    if !output.finish_reasons.is_empty() {
+    if reasons.is_empty() && !output.finish_reasons.is_empty() {
         put_texts(out, ATTRIBUTE, gen_ai::FINISH_REASONS, &output.finish_reasons);
     }
-    if let Some(id) = &output.id {
+    if let Some(id) = &output.id
+        && call.is_none_or(|call| call.response_id.is_none())
+    {
         put_text(out, ATTRIBUTE, gen_ai::RESPONSE_ID, id);
     }
     // Said by the body, or by the response itself.
     let answered = view.model().filter(|model| Some(*model) != asked).or(output.model.as_deref());
-    if let Some(model) = answered {
+    if let Some(model) = answered
+        && call.is_none_or(|call| call.answered.is_none())
+    {
         put_text(out, ATTRIBUTE, gen_ai::RESPONSE_MODEL, model);
     }
 }

@@ -1,5 +1,6 @@
 //! A span as OTLP has it.
 
+mod call;
 mod content;
 mod tenant;
 
@@ -91,23 +92,27 @@ impl Encoder {
     fn attributes(&mut self, out: &mut Vec<u8>, view: View<'_>, kind: Kind, root: bool, model: Option<&str>) {
         self.put_trace(out, view, kind, root);
         put_text(out, ATTRIBUTE, openinference::KIND, kind.openinference());
-        match kind.operation() {
+        match operation(view, kind) {
             Some(operation) => put_text(out, ATTRIBUTE, gen_ai::OPERATION, operation),
             None => put_text(out, ATTRIBUTE, ours::KIND, cut(view.kind(), 128)),
         }
         if let Some(model) = model {
             put_text(out, ATTRIBUTE, gen_ai::REQUEST_MODEL, model);
-            if let Some(provider) = crate::llm::provider(model)
-                && !view.has_metadata(gen_ai::PROVIDER)
-            {
-                put_text(out, ATTRIBUTE, gen_ai::PROVIDER, provider);
-            }
+        }
+        let known = view.call().and_then(|call| call.provider);
+        if let Some(provider) = known.or_else(|| crate::llm::provider(model?))
+            && !view.has_metadata(gen_ai::PROVIDER)
+        {
+            put_text(out, ATTRIBUTE, gen_ai::PROVIDER, provider);
         }
         if kind == Kind::Tool {
             put_text(out, ATTRIBUTE, gen_ai::TOOL_NAME, cut(view.name(), NAME_CHARS));
         }
         if let Some(usage) = view.usage() {
-            put_usage(out, usage, model);
+            put_usage(out, usage, model, view.call().and_then(|call| call.cached_apart));
+        }
+        if let Some(call) = view.call() {
+            call::put(out, call);
         }
         put_tags(out, view, root);
         if root {
@@ -115,7 +120,8 @@ impl Encoder {
         }
         for (key, value) in view.metadata() {
             // The conventions have a name for it where the stream is a model's.
-            let is_first_chunk = kind == Kind::Llm && **key == *FIRST_ITEM;
+            let is_known = view.call().is_some_and(|call| call.first_token.is_some());
+            let is_first_chunk = kind == Kind::Llm && !is_known && **key == *FIRST_ITEM;
             self.put_metadata(out, if is_first_chunk { gen_ai::TIME_TO_FIRST_CHUNK } else { key }, value);
         }
         content::put(out, view, kind, &self.mask, model);
@@ -218,11 +224,13 @@ fn put_name(out: &mut Vec<u8>, view: View<'_>, kind: Kind, root: bool, model: Op
         Kind::Llm | Kind::Embedding => model,
         Kind::Retrieval | Kind::Other => None,
     };
-    match (kind.operation(), called) {
+    match (operation(view, kind), called) {
         (Some(operation), Some(called)) => {
             let called = cut(called, NAME_CHARS);
             put_bytes_of(out, &[operation, " ", called]);
-            if called != view.name() {
+            // A call that was seen by an adapter is no function's, and is named as it is here.
+            let is_named = view.name().strip_prefix(operation).and_then(|name| name.strip_prefix(' ')) == Some(called);
+            if called != view.name() && !is_named {
                 put_text(out, ATTRIBUTE, general::FUNCTION, cut(view.name(), NAME_CHARS));
             }
         }
@@ -236,9 +244,16 @@ fn put_bytes_of(out: &mut Vec<u8>, pieces: &[&str]) {
     pieces.iter().for_each(|piece| out.extend_from_slice(piece.as_bytes()));
 }
 
+/// What a call of a model did, where that is known; else what the kind of span does.
+fn operation(view: View<'_>, kind: Kind) -> Option<&'static str> {
+    let known = view.call().map(|call| call.operation).filter(|operation| !operation.is_empty() && kind.is_client());
+    known.or_else(|| kind.operation())
+}
+
 /// The model that was asked: the span's own; for a call of a model and for the root, also its trace's.
 fn request_model(view: View<'_>, kind: Kind) -> Option<Cow<'_, str>> {
-    let asked = view.record.meta.model.or_else(|| view.model()).map(Cow::Borrowed);
+    let known = view.call().and_then(|call| call.asked.as_deref());
+    let asked = known.or(view.record.meta.model).or_else(|| view.model()).map(Cow::Borrowed);
     let inherits = matches!(kind, Kind::Llm | Kind::Embedding | Kind::Agent);
     asked.or_else(|| if inherits { view.trace.model().map(Cow::Owned) } else { None })
 }
@@ -260,15 +275,19 @@ fn put_of_trace(out: &mut Vec<u8>, trace: &TraceCore) {
 }
 
 /// The conventions count what came from a cache among the tokens read.
-fn put_usage(out: &mut Vec<u8>, usage: TokenUsage, model: Option<&str>) {
+fn put_usage(out: &mut Vec<u8>, usage: TokenUsage, model: Option<&str>, cached_apart: Option<bool>) {
     let number = |tokens: u64| i64::try_from(tokens).unwrap_or(i64::MAX);
-    put_int(out, ATTRIBUTE, gen_ai::INPUT_TOKENS, number(crate::llm::inclusive_input(usage, model)));
+    let input = crate::llm::inclusive_input(usage, model, cached_apart);
+    put_int(out, ATTRIBUTE, gen_ai::INPUT_TOKENS, number(input));
     put_int(out, ATTRIBUTE, gen_ai::OUTPUT_TOKENS, number(usage.output));
     if let Some(cached) = usage.cached_input {
         put_int(out, ATTRIBUTE, gen_ai::CACHE_READ_TOKENS, number(cached));
     }
     if let Some(created) = usage.cache_creation_input {
         put_int(out, ATTRIBUTE, gen_ai::CACHE_CREATION_TOKENS, number(created));
+    }
+    if let Some(reasoning) = usage.reasoning {
+        put_int(out, ATTRIBUTE, gen_ai::REASONING_TOKENS, number(reasoning));
     }
 }
 
