@@ -37,7 +37,8 @@ async fn provider() -> Server {
     Server::start(|seen: Seen| {
         let asked = seen.json();
         if seen.path.contains("embeddings") {
-            return json(200, &json!({"model": "e", "data": [], "usage": {"prompt_tokens": 1, "total_tokens": 1}}));
+            let usage = json!({"prompt_tokens": 1, "total_tokens": 1});
+            return json(200, &json!({"object": "list", "model": "e", "data": [], "usage": usage}));
         }
         if seen.path.contains("converse") {
             let message = json!({"role": "assistant", "content": [{"text": "a replyword"}]});
