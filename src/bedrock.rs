@@ -1,10 +1,13 @@
 //! Calls of models through the AWS SDK's Bedrock client, seen without being asked.
 //!
-//! ```ignore
-//! let config = aws_sdk_bedrockruntime::config::Builder::from(&aws_config::load_from_env().await)
-//!     .interceptor(tracium::bedrock::LlmInterceptor::new())
-//!     .build();
-//! let client = aws_sdk_bedrockruntime::Client::from_conf(config);
+//! ```
+//! use aws_smithy_runtime_api::client::interceptors::SharedInterceptor;
+//! use tracium::bedrock::LlmInterceptor;
+//!
+//! // `aws_sdk_bedrockruntime::config::Builder::from(&shared).interceptor(LlmInterceptor::new()).build()`, or, where
+//! // interceptors are kept in a list of their own:
+//! let interceptor = SharedInterceptor::new(LlmInterceptor::new());
+//! # drop(interceptor);
 //! ```
 //!
 //! Each attempt of `Converse`, `ConverseStream`, `InvokeModel` and `InvokeModelWithResponseStream` is a span of kind `llm`

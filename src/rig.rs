@@ -2,12 +2,14 @@
 //!
 //! An HTTP client that goes into every provider of rig's, around the one that sends:
 //!
-//! ```ignore
-//! use rig::providers::openai::OpenAI;
+//! ```
+//! use rig_http::http_client::HttpClientExt;
 //! use tracium::rig::LlmClient;
 //!
-//! let openai = OpenAI::from_env()?.with_http(LlmClient::new(rig_reqwest::shared()));
-//! let agent = AgentBuilder::new(openai.completion("gpt-4o")).build();
+//! /// `OpenAI::from_env()?.with_http(seen(rig_reqwest::shared()))`, and the same with every other provider.
+//! fn seen(client: impl HttpClientExt) -> impl HttpClientExt {
+//!     LlmClient::new(client)
+//! }
 //! ```
 //!
 //! Each call is a span of kind `llm` in the current trace, under its tenant: see [`llm`](crate::llm) for the APIs that it
