@@ -17,9 +17,9 @@
 //! answers are what they are without it: each chunk of a stream reaches rig in the poll that received it. Headers are not
 //! looked at, but for the content type and the answer's request id. Sessions over WebSockets are not seen.
 //!
-//! Where rig's crates are not the newest, cargo may choose a newer `rig-http` for this one, and the compiler says that the
-//! trait `HttpClientExt` is not implemented. `cargo update -p rig-http@0.46.0 --precise 0.44.0`, with the versions at hand,
-//! brings the two together.
+//! rig's crates need a newer Rust than this one: 0.44 needs 1.95. Where cargo chooses another `rig-http` for this crate than
+//! for rig's own, the compiler says that the trait `HttpClientExt` is not implemented; with the versions that it names,
+//! `cargo update -p rig-http@0.44.0 --precise 0.46.0` brings the two together.
 
 use std::pin::Pin;
 use std::task::{Context as Waker, Poll, ready};

@@ -81,7 +81,7 @@ async fn settled(recorder: &Recorder, most: usize) -> Vec<RecordedSpan> {
     let patience = Instant::now() + Duration::from_secs(30);
     loop {
         let mut spans = recorder.spans();
-        spans.retain(|span| matches!(span.kind.as_str(), "llm" | "tool") && span.status != RecordedStatus::InProgress);
+        spans.retain(|span| matches!(span.kind.as_str(), "llm" | "tool"));
         if spans.len() >= most || Instant::now() > patience {
             return spans;
         }
