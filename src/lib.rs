@@ -40,6 +40,7 @@
 //! | recording calls | [`trace`](macro@trace), [`span`](macro@span), [`llm`](macro@llm), [`tool`](macro@tool), [`retrieval`](macro@retrieval) |
 //! | saying more of them | [`current_span`], [`current_trace`], [`TokenUsage`] |
 //! | recording without attributes | [`start_trace`], [`start_span`] |
+//! | calls of models, as an HTTP client sees them | the module `llm`; without, [`SpanHandle::record_response`] |
 //! | tenants | [`tenant_scope`](macro@tenant_scope), [`TenantId`], [`set_tenant`], [`current_tenant`], [`ResolveTenant`] |
 //! | taking the context along | [`Context`], [`ContextExt`], [`thread::spawn`], [`block_on`]; with the feature `tokio`, `spawn`, `spawn_blocking` and `spawn_local`; with `rayon`, `tracium::rayon` |
 //! | services | the modules `tenant`, `tower`, `actix`, `rocket`, `apalis`, `reqwest_middleware`, by their features |

@@ -35,7 +35,7 @@ impl Answer {
             counted.map_or((None, false), |counted| (Some(counted.usage), counted.cached_apart));
         Self {
             model: name(&value, &["model", "modelVersion", "model_version"]),
-            id: name(&value, &["id", "responseId", "response_id", "generation_id"]),
+            id: name(&value, &["id", "responseId", "response_id", "generation_id"]).filter(|id| is_id(id)),
             finish_reasons: finish_reasons(&value),
             usage,
             cached_apart,
@@ -45,8 +45,11 @@ impl Answer {
 
     /// Whether it has the shape of an answer.
     pub(crate) fn is_known(&self) -> bool {
-        let value = &self.value;
-        self.usage.is_some() || !self.finish_reasons.is_empty() || Output::is_response(value)
+        let says = || {
+            let messages = Output::of(Some(&self.value), None).messages;
+            messages.iter().any(|message| message["parts"].as_array().is_some_and(|parts| !parts.is_empty()))
+        };
+        self.usage.is_some() || self.has_ended() || (Output::is_response(&self.value) && says())
     }
 
     /// Whether the model said why it stopped.
@@ -180,7 +183,14 @@ fn short(text: &str) -> Option<Box<str>> {
 fn finish_reasons(value: &Value) -> Vec<Box<str>> {
     let reasons = Output::of(Some(value), None).finish_reasons;
     let blocked = value["promptFeedback"]["blockReason"].as_str().filter(|_| reasons.is_empty());
-    reasons.iter().map(String::as_str).chain(blocked).filter_map(short).take(MOST_REASONS).collect()
+    reasons
+        .iter()
+        .map(String::as_str)
+        .chain(blocked)
+        .filter(|reason| is_word(reason))
+        .map(Into::into)
+        .take(MOST_REASONS)
+        .collect()
 }
 
 fn is_error(value: &Value) -> bool {
@@ -193,14 +203,18 @@ fn error_of(value: &Value) -> (Option<String>, Option<String>) {
     let error = if value["error"].is_null() { value } else { &value["error"] };
     let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
     let kind = ["code", "type", "status", "__type"].iter().filter_map(|name| error[*name].as_str());
-    let kind = kind.map(|kind| kind.rsplit('#').next().unwrap_or_default()).find(|kind| is_type(kind));
+    let kind =
+        kind.map(|kind| kind.rsplit('#').next().unwrap_or_default()).find(|kind| is_word(kind) && *kind != "error");
     let message = text(error).or_else(|| text(&error["message"])).or_else(|| text(&error["detail"]));
     (kind.map(str::to_owned), message)
 }
 
-/// A word, as types of errors are: nothing that could hold what somebody wrote.
-fn is_type(kind: &str) -> bool {
-    (1..=64).contains(&kind.len())
-        && kind != "error"
-        && kind.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
+/// A word, as reasons and types of errors are: nothing that could hold what somebody wrote.
+fn is_word(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
+}
+
+fn is_id(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_graphic())
 }

@@ -141,9 +141,10 @@ impl Body {
         if done { Whole::Yes } else { whole }
     }
 
-    /// What the answer says, as far as it came.
-    pub(super) fn answer(&mut self) -> Answer {
-        Answer::of(self.fold.take())
+    /// What the answer says, as far as it came. A text that is no JSON is an answer where all went well, as of a transcript.
+    pub(super) fn answer(&mut self, status: Option<u16>) -> Answer {
+        let text = self.text().filter(|_| status.is_some_and(|status| status < 300)).map(Value::from);
+        Answer::of(text.unwrap_or_else(|| self.fold.take()))
     }
 
     /// Bytes that are held.

@@ -168,7 +168,7 @@ impl Exchange {
             running.first_token = Some(Timestamp::now().since(running.began));
         }
         if step.done {
-            running.finish(Ending::Complete);
+            running.finish(&Ending::Complete);
         }
     }
 
@@ -179,17 +179,17 @@ impl Exchange {
             return;
         }
         running.body.whole(json::of(value).unwrap_or_default());
-        running.finish(Ending::Complete);
+        running.finish(&Ending::Complete);
     }
 
     /// The body is complete.
     pub fn end(mut self) {
-        self.0.finish(Ending::Complete);
+        self.0.finish(&Ending::Complete);
     }
 
     /// The answer, or the rest of it, did not come: the connection failed, or was given up.
     pub fn failed(mut self, error: &dyn Display) {
-        self.0.finish(Ending::Failed(error));
+        self.0.finish(&Ending::Failed(error));
     }
 }
 
@@ -251,12 +251,12 @@ impl Call {
 }
 
 impl Running {
-    fn finish(&mut self, ending: Ending<'_>) {
+    fn finish(&mut self, ending: &Ending<'_>) {
         if !std::mem::take(&mut self.open) {
             return;
         }
         let whole = self.body.end();
-        let mut answer = self.body.answer();
+        let mut answer = self.body.answer(self.status);
         answer.usage = answer.usage.or(self.counted);
         let call = &self.call;
         let cut = whole == Whole::Not || (whole == Whole::Unsaid && !answer.has_ended());
@@ -300,7 +300,7 @@ impl Running {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        self.0.finish(Ending::Dropped);
+        self.0.finish(&Ending::Dropped);
     }
 }
 

@@ -240,7 +240,8 @@ impl Asked {
                 return None;
             }
         }
-        let model = text("model").or_else(|| text("modelId")).or(route.model.as_deref());
+        let in_form = request.body.filter(|_| !is_json).and_then(model_in_form);
+        let model = text("model").or_else(|| text("modelId")).or(in_form).or(route.model.as_deref());
         let model = model.map(|model| content::scrub_text(model, LONGEST_MODEL)).filter(|model| !model.is_empty());
         let stream = fields.is_some_and(|fields| fields.get("stream") == Some(&Value::Bool(true)));
         let facts = CallFacts {
@@ -287,6 +288,20 @@ impl Asked {
     }
 }
 
+/// The model that a form names, which stands at its beginning or at its end: what is between is a file.
+fn model_in_form(form: &[u8]) -> Option<&str> {
+    const NAME: &[u8] = b"name=\"model\"";
+    const LOOKED_AT: usize = 4096;
+    let (head, tail) = (&form[..form.len().min(LOOKED_AT)], &form[form.len().saturating_sub(LOOKED_AT)..]);
+    [head, tail].into_iter().find_map(|part| {
+        let at = part.windows(NAME.len()).position(|window| window == NAME)? + NAME.len();
+        let rest = &part[at..];
+        let begin = rest.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
+        let value = &rest[begin..];
+        std::str::from_utf8(&value[..value.iter().position(|byte| *byte == b'\r')?]).ok()
+    })
+}
+
 /// What was asked, in the provider's own shape: a list of messages alone where there is nothing beside it.
 fn input_of(fields: &Map<String, Value>) -> Option<Json> {
     let asked: Vec<_> = CONTENT.iter().filter_map(|name| Some((*name, fields.get(*name)?))).collect();
@@ -302,4 +317,66 @@ fn tools_of(fields: &Map<String, Value>) -> Option<Json> {
     let config = fields.get("toolConfig").or_else(|| fields.get("tool_config")).and_then(|config| config.get("tools"));
     let tools = definitions(fields.get("tools").or_else(|| fields.get("functions")).or(config)?);
     (!tools.is_empty()).then(|| content::to_json(&tools, &Limits::CAPTURE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(path: &str, content_type: &str, body: &[u8]) -> Option<(&'static str, Option<String>)> {
+        let request = Request::new("POST", "api.openai.com", path).content_type(content_type).body(body);
+        let asked = Asked::read(&Route::of(&request)?, &request, true)?;
+        Some((asked.operation(), asked.model))
+    }
+
+    #[test]
+    fn calls_are_told_by_their_paths_and_so_is_the_model_where_they_name_it() {
+        for (path, operation, model) in [
+            ("/v1/chat/completions", "chat", None),
+            ("/openai/deployments/prod-4o/chat/completions?api-version=2024-06-01", "chat", Some("prod-4o")),
+            ("/openai/deployments/ada/embeddings", "embeddings", Some("ada")),
+            ("/openai/v1/responses/", "chat", None),
+            ("/v1beta/models/gemini-2.5-flash:generateContent", "generate_content", Some("gemini-2.5-flash")),
+            (
+                "/v1/projects/p/locations/l/publishers/google/models/gemini-2.5-pro:streamGenerateContent?alt=sse",
+                "generate_content",
+                Some("gemini-2.5-pro"),
+            ),
+            (
+                "/v1/projects/p/locations/l/publishers/anthropic/models/claude-opus-4@20250514:streamRawPredict",
+                "chat",
+                Some("claude-opus-4@20250514"),
+            ),
+            ("/v1beta/models/text-embedding-004:embedContent", "embeddings", Some("text-embedding-004")),
+            ("/model/amazon.nova-pro-v1%3A0/converse", "chat", Some("amazon.nova-pro-v1:0")),
+            (
+                "/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A1%3Ainference-profile%2Fx/invoke",
+                "chat",
+                Some("arn:aws:bedrock:us-east-1:1:inference-profile/x"),
+            ),
+            ("/v1/images/edits", "image_generation", None),
+            ("/v1/audio/translations", "transcription", None),
+            ("/api/generate", "text_completion", None),
+        ] {
+            let expected = Some((operation, model.map(str::to_owned)));
+            assert_eq!(asked(path, "application/json", b"{}"), expected, "{path}");
+        }
+        for path in ["/", "", "/v1/models", "/v1/chat/completions/7", "/invoke", "/v1beta/models/m:countTokens"] {
+            assert_eq!(asked(path, "application/json", b"{}"), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_form_names_its_model_before_or_behind_its_file() {
+        let model = b"--x\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nwhisper-1\r\n".to_vec();
+        let mut file = b"--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.mp3\"\r\n\r\n".to_vec();
+        file.extend(vec![0xFF; 100_000]);
+        file.extend_from_slice(b"\r\n");
+        for form in [[model.clone(), file.clone()].concat(), [file.clone(), model].concat()] {
+            let asked = asked("/v1/audio/transcriptions", "multipart/form-data; boundary=x", &form);
+            assert_eq!(asked, Some(("transcription", Some("whisper-1".to_owned()))));
+        }
+        let without = asked("/v1/audio/transcriptions", "multipart/form-data; boundary=x", &file);
+        assert_eq!(without, Some(("transcription", None)));
+    }
 }

@@ -105,7 +105,7 @@ impl SpanHandle {
     ///
     /// ```
     /// # use tracium_runtime as tracium;
-    /// # let reply = ();
+    /// let reply = std::collections::HashMap::from([("model", "llama3.2"), ("response", "Earl Grey"), ("done_reason", "stop")]);
     /// tracium::current_span().record_response(&reply); // model, output, tokens, tool calls
     /// ```
     pub fn record_response(&self, response: &(impl Serialize + ?Sized)) -> &Self {

@@ -12,7 +12,7 @@
 pub struct TokenUsage {
     /// Tokens read, as the provider counts them.
     pub input: u64,
-    /// Tokens written.
+    /// Tokens written, the model's reasoning included.
     pub output: u64,
     /// Tokens read from the provider's cache.
     pub cached_input: Option<u64>,

@@ -151,7 +151,7 @@ fn note(call: &CallFacts) -> String {
         let reason = reason.to_ascii_lowercase();
         reason.contains("length") || reason.contains("max") || reason.contains("filter") || reason.contains("safety")
     });
-    let words: Vec<String> = first.into_iter().chain(stopped).chain(reason.map(|reason| reason.to_string())).collect();
+    let words: Vec<String> = first.into_iter().chain(stopped).chain(reason.map(ToString::to_string)).collect();
     words.join(", ")
 }
 

@@ -27,7 +27,8 @@ pub(super) struct Summary {
 impl Summary {
     pub(super) fn add(&mut self, trace: &TraceCore, span: &SpanItem) {
         let view = View::new(trace, &span.record, span.details.as_deref());
-        if view.kind() != "llm" || self.steps.len() >= MOST_STEPS {
+        // Where a call beneath the span is the same one, that one knows more of it.
+        if view.kind() != "llm" || !view.is_call() || self.steps.len() >= MOST_STEPS {
             return;
         }
         let step = Step {

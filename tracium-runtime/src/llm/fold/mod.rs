@@ -153,8 +153,10 @@ impl Fold {
         self.shape.is_some()
     }
 
+    /// The answer as far as it came; null where no event said anything of it.
     pub(super) fn take(&mut self) -> Value {
-        std::mem::take(&mut self.whole)
+        let whole = std::mem::take(&mut self.whole);
+        if whole.as_object().is_some_and(Map::is_empty) { Value::Null } else { whole }
     }
 
     /// Bytes of text that were kept.
@@ -237,22 +239,16 @@ impl Room {
         new: impl FnOnce() -> Value,
     ) -> Option<&'a mut Value> {
         let items = list(slot)?;
-        let at = match items.iter().position(|item| item["index"] == *index) {
-            Some(at) => at,
-            None => {
-                let mut new = new();
-                if !new.is_object() {
-                    new = Value::Object(Map::new());
-                }
-                if items.len() >= MOST || !self.admits(&new) {
-                    return None;
-                }
-                new["index"] = index.clone();
-                items.push(new);
-                items.len() - 1
-            }
-        };
-        items.get_mut(at)
+        if let Some(at) = items.iter().position(|item| item["index"] == *index) {
+            return items.get_mut(at);
+        }
+        let mut new = new();
+        if items.len() >= MOST || !self.admits(&new) {
+            return None;
+        }
+        object(&mut new)["index"] = index.clone();
+        items.push(new);
+        items.last_mut()
     }
 
     /// Puts `item` to the list in `slot`.

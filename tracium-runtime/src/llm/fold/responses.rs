@@ -80,7 +80,7 @@ fn finish(whole: &mut Value, response: Value) {
 
 fn medium(whole: &mut Value, kind: &str, event: &Value, room: &mut Room) -> Step {
     replace(whole, event, &["usage"]);
-    if kind.ends_with(".done") || kind.ends_with(".completed") {
+    if let Some((_, "done" | "completed")) = kind.rsplit_once('.') {
         if let Some(text) = event["text"].as_str() {
             object(whole)["text"] = Value::Null;
             room.append(&mut whole["text"], text);

@@ -25,7 +25,7 @@ fn a_stream_without_end_holds_no_more_than_its_bound() {
     assert!(most < MOST, "{most}");
     let last = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"length\"}],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":7}}\n\n";
     body.feed(last.as_bytes());
-    assert_eq!(body.answer().usage, Some(TokenUsage::new(1, 7)));
+    assert_eq!(body.answer(None).usage, Some(TokenUsage::new(1, 7)));
 }
 
 #[test]
@@ -34,7 +34,7 @@ fn new_answers_blocks_and_calls_without_end_hold_no_more_than_the_bound() {
     for body in &mut bodies {
         body.begin(Some("text/event-stream"));
     }
-    for n in 0..100_000 {
+    for n in 0..10_000 {
         let name = format!("{n}{}", "n".repeat(500));
         let events = [
             format!("data: {{\"choices\":[{{\"index\":{n},\"delta\":{{\"content\":\"{name}\"}}}}]}}\n\n"),
@@ -68,12 +68,12 @@ fn one_event_or_one_answer_without_end_holds_no_more_than_its_bound() {
             let mut body = Body::default();
             body.begin(Some(content_type));
             body.feed(begin.as_bytes());
-            for _ in 0..200 {
+            for _ in 0..40 {
                 body.feed(piece.as_bytes());
                 assert!(body.held() < MOST, "{begin}");
             }
             body.end();
-            body.answer();
+            body.answer(None);
         }
     }
 }

@@ -168,6 +168,14 @@ fn a_response_is_read_where_it_is_handed_over() {
 }
 
 #[test]
+fn a_value_that_only_looks_like_a_response_is_the_output() {
+    let recorder = Recorder::install();
+    let value = json!({"message": {"subject": "tea"}, "id": 7});
+    start_trace("bot").run(|| start_span("llm", "ask").run(|| drop(current_span().record_response(&value).clone())));
+    assert_eq!(recorder.spans()[0].output, Some(value));
+}
+
+#[test]
 fn a_value_of_no_known_shape_is_the_output() {
     let recorder = Recorder::install();
     start_trace("bot").run(|| {

@@ -234,3 +234,35 @@ fn requests_that_are_no_calls_of_models_are_left_alone() {
     assert!(chat.seen.begin().is_none(), "outside any trace");
     assert_eq!(recorder.spans().len(), 1);
 }
+
+#[test]
+fn a_body_that_nobody_knows_gives_a_span_with_what_is_known() {
+    for (content_type, body, output) in [
+        ("application/json", r#"{"shape":"of a hologram"}"#, Some(json!(r#"{"shape":"of a hologram"}"#))),
+        ("application/json", "", None),
+        ("text/plain", "marzipan, as a transcript", Some(json!("marzipan, as a transcript"))),
+        ("text/event-stream", "data: {\"beam\":7}\n\ndata: no json\n\n", None),
+        ("application/vnd.amazon.eventstream", "not such a stream at all", None),
+        ("application/octet-stream", "\u{1}\u{2}", Some(json!("\u{1}\u{2}"))),
+    ] {
+        let span = Seen { content_type, ..fixtures::openai_chat().seen }.in_all_cuts(body.as_bytes());
+        assert_eq!((span.status, &span.output), (RecordedStatus::Completed, &output), "{body}");
+        assert_eq!((span.model.as_deref(), span.call.http_status), (Some("gpt-4o"), Some(200)));
+    }
+}
+
+#[test]
+fn an_exchange_may_be_sent_to_another_thread_and_ends_there_under_its_own_tenant() {
+    let recorder = Recorder::install();
+    let fixture = fixtures::openai_chat();
+    let call = start_trace("bot").tenant("acme").run(|| fixture.seen.begin().unwrap());
+    std::thread::spawn(move || {
+        let mut call = call;
+        call.answered(200, Some("application/json"), |_| None);
+        call.chunk(&fixture.answers[0].1);
+    })
+    .join()
+    .unwrap();
+    assert_eq!(recorder.spans()[0].tenant.as_ref().unwrap(), "acme");
+    assert_eq!(recorder.spans()[0].output, Some(json!("Earl Grey, with marzipan.")));
+}

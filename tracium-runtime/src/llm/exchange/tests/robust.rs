@@ -91,7 +91,8 @@ fn mutate(random: &mut Random, fragments: &[&[u8]], bytes: &mut Vec<u8>) {
             if let Some(colon) = bytes[at..].iter().position(|byte| *byte == b':') {
                 let values: [&[u8]; 7] = [b"7", b"\"text\"", b"[1]", b"{\"a\":1}", b"null", b"-1e999", b"true"];
                 let value = values[random.below(values.len())];
-                bytes.splice(at + colon + 1..at + colon + 1, [value, b","].concat());
+                let behind = at + colon + 1;
+                bytes.splice(behind..behind, [value, b","].concat());
             }
         }
         _ => {
