@@ -45,6 +45,7 @@
 //! | taking the context along | [`Context`], [`ContextExt`], [`thread::spawn`], [`block_on`]; with the feature `tokio`, `spawn`, `spawn_blocking` and `spawn_local`; with `rayon`, `tracium::rayon` |
 //! | services | the modules `tenant`, `tower`, `actix`, `rocket`, `apalis`, `reqwest_middleware`, by their features |
 //! | libraries that use `tracing`, and lines of logs | `layer()` and the modules `layer` and `logs`, by the feature `tracing` |
+//! | calls of models, seen without being asked | the modules `reqwest_middleware`, `async_openai`, `rig`, `bedrock`, by their features |
 //! | settings | [`init()`]; by code `builder`, with `Sampler` and `Destination` |
 //! | contexts in headers | [`Context::inject`], [`Context::extract`], [`Injector`], [`Extractor`] |
 //! | delivery and its accounting | `flush`, `flush_async`, `shutdown`, `stats`, `usage` |
@@ -100,8 +101,11 @@
 //! | `actix` | middleware for actix-web 4 |
 //! | `rocket` | routes of Rocket 0.5 |
 //! | `apalis` | jobs of apalis 1.0 |
-//! | `reqwest-middleware` | the context in requests on their way out |
 //! | `tracing` | `layer()`: spans of libraries instrumented with `tracing`; `logs`: the context in lines of logs |
+//! | `reqwest-middleware` | calls of models by clients of reqwest-middleware; the context in requests on their way out |
+//! | `async-openai` | calls of models by async-openai 0.43 |
+//! | `rig` | calls of models by rig 0.44 to 0.46 |
+//! | `bedrock` | calls of models by the AWS SDK's Bedrock client |
 //! | `collect` | collection alone: the exporter `discard` and `testing::Recorder`; every exporter turns it on |
 //!
 //! A library depends on this crate with `default-features = false`: attributes, tenants and context work in full, and
@@ -114,6 +118,14 @@ pub mod actix;
 #[cfg(feature = "apalis")]
 #[cfg_attr(docsrs, doc(cfg(feature = "apalis")))]
 pub mod apalis;
+#[cfg(feature = "async-openai")]
+#[cfg_attr(docsrs, doc(cfg(feature = "async-openai")))]
+pub mod async_openai;
+#[cfg(feature = "bedrock")]
+#[cfg_attr(docsrs, doc(cfg(feature = "bedrock")))]
+pub mod bedrock;
+#[cfg(any(feature = "async-openai", feature = "bedrock", feature = "reqwest-middleware", feature = "rig"))]
+mod calls;
 #[cfg(any(feature = "actix", feature = "rocket", feature = "tower"))]
 mod edge;
 #[cfg(feature = "tracing")]
@@ -129,6 +141,9 @@ mod request;
 #[cfg(feature = "reqwest-middleware")]
 #[cfg_attr(docsrs, doc(cfg(feature = "reqwest-middleware")))]
 pub mod reqwest_middleware;
+#[cfg(feature = "rig")]
+#[cfg_attr(docsrs, doc(cfg(feature = "rig")))]
+pub mod rig;
 #[cfg(feature = "rocket")]
 #[cfg_attr(docsrs, doc(cfg(feature = "rocket")))]
 pub mod rocket;

@@ -195,7 +195,7 @@ impl BridgedSpan {
 
     /// Whether the buffers have room for `bytes` that are kept elsewhere until the span's end.
     pub fn hold(&self, bytes: usize) -> bool {
-        let fits = self.0.trace.sink.admit_bytes(bytes);
+        let fits = self.0.trace.sink.admit_bytes(bytes, &|| self.0.trace.tenant());
         if fits {
             self.0.held.fetch_add(bytes, Ordering::Relaxed);
         }
