@@ -86,7 +86,7 @@ pub(crate) trait Exporter: Send {
 }
 
 /// Reads what may be a file of the spool, as a fuzzer makes it up: how many units of it could be sent.
-#[cfg(feature = "client")]
+#[cfg(any(feature = "rest", feature = "otlp"))]
 pub fn fuzz_spool(bytes: &[u8]) -> usize {
     let Some((protocol, units)) = spool::read(bytes) else { return 0 };
     let is_ours = |unit: &[u8]| match protocol {
@@ -101,8 +101,10 @@ pub fn fuzz_spool(bytes: &[u8]) -> usize {
 }
 
 /// The exporter for `target`, made before the export thread starts so that what is wrong is said at once.
-#[cfg_attr(not(any(feature = "console", feature = "client")), allow(clippy::needless_pass_by_value, unused_variables))]
-#[cfg_attr(not(feature = "client"), allow(unused_variables))]
+#[cfg_attr(
+    not(all(feature = "console", feature = "rest", feature = "otlp")),
+    allow(clippy::needless_pass_by_value, unused_variables)
+)]
 pub(crate) fn prepare(
     target: &Target,
     mask: Option<Mask>,

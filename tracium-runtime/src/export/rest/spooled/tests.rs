@@ -229,6 +229,51 @@ fn a_damaged_file_among_good_ones_is_set_aside_and_counted_and_the_rest_is_sent(
     assert_eq!(scratch.files(".corrupt").len(), 1);
 }
 
+#[test]
+fn a_backend_that_is_slow_costs_nothing_that_fits_on_disk() {
+    let scratch = Scratch::new();
+    let server = Server::start(|request| {
+        let mut answer = accept(request);
+        answer.delay = Duration::from_millis(200);
+        answer
+    });
+    let export = Export::with_spool(&server.url(), Budget::new(4_096, 128 << 20), Some(&scratch.settings(ROOM)));
+    let mut spooled = 0;
+    for _ in 0..100 {
+        trace(99);
+        until("room in memory", || {
+            spooled = spooled.max(export.stats().spooled);
+            export.stats().buffered_records < 3_000
+        });
+    }
+    let stats = drained(&export);
+    assert_eq!((stats.emitted, stats.acknowledged, stats.dropped), (10_000, 10_000, 0), "{stats:?}");
+    assert!(stats.last_error.is_none() && spooled > 0, "it was never down: {stats:?}");
+    assert!(arrived(&[&server]).into_values().eq([1; 9_900]));
+}
+
+#[test]
+fn a_file_stays_until_the_last_of_it_is_settled() {
+    let scratch = Scratch::new();
+    let spool = scratch.settings(ROOM);
+    let left = spooled_by_an_earlier_run(&spool, || (0..8).for_each(|_| trace(4)));
+    let ended = AtomicUsize::new(0);
+    let fails_soon = Server::start(move |request| match of(request) {
+        "complete" if ended.fetch_add(1, Ordering::Relaxed) == 0 => accept(request),
+        "complete" => Response::status(503),
+        _ => accept(request),
+    });
+    let export = Export::with_spool(&fails_soon.url(), budget(), Some(&spool));
+    until("the end of one trace", || export.stats().acknowledged == 8 * 4 + 1);
+    export.handle.shutdown(Duration::from_millis(150));
+    assert_eq!(export.at_rest().spooled, 7, "the ends of the others");
+    let server = Server::start(accept);
+    let export = Export::with_spool(&server.url(), budget(), Some(&spool));
+    until("the whole file", || export.stats().recovered == left);
+    assert_eq!(drained(&export).acknowledged, left);
+    assert!(arrived(&[&server]).into_values().eq([1; 32]), "again, under the same ids");
+}
+
 /// Sends what an earlier run left to a server that answers as it is told.
 fn sent_to(
     answer: impl Fn(&Request) -> Response + Send + Sync + 'static,
