@@ -6,14 +6,20 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::collect::Budget;
 use crate::collect::ledger::DropReason;
+use crate::collect::policy::Policy;
+use crate::collect::{Budget, Collector, Sink};
 use crate::config::SpoolSettings;
+use crate::export::http::Bodies;
+use crate::export::rest::encode::Encoder;
+use crate::export::rest::lane::Lane;
+use crate::export::rest::parcel::Parcel;
 use crate::export::rest::tests::{Export, of, trace};
 use crate::export::server::{Request, Response, Server, accept};
 use crate::export::spool::tests::{Scratch, nobody, until};
+use crate::export::{SpanItem, SpanRecord, Tracked};
 use crate::stats::Stats;
-use crate::trace::{start_span, start_trace};
+use crate::trace::{SpanMeta, TraceCore, TraceMeta, start_span, start_trace};
 
 const ROOM: u64 = 1 << 30;
 
@@ -155,6 +161,25 @@ fn a_trace_that_goes_on_after_a_part_of_it_went_to_disk_arrives_whole() {
     assert_eq!(server.spans("bot").len(), 2);
 }
 
+/// Whether a 409 on the create that a parcel brings is for its own trace, and on its lane's.
+#[test]
+fn a_create_that_two_may_send_is_not_taken_for_somebody_elses() {
+    static AGENT: TraceMeta = TraceMeta::new("bot", "f");
+    static LEAF: SpanMeta = SpanMeta::new("tool", "leaf", "leaf");
+    for abandoned in [false, true] {
+        let collector = Collector::new(budget(), Policy::default());
+        let (core, _) = TraceCore::open(&AGENT, None, None, Sink::Collector(collector));
+        let mut lane = Lane::new(Tracked::new(core));
+        let record = SpanRecord { meta: &LEAF, depth: 1, ..SpanRecord::root(&lane.trace, None) };
+        lane.append(&mut vec![SpanItem { record, details: None, sweep: 1 }]);
+        lane.abandoned = abandoned;
+        let parcel = Parcel::of(&mut lane, &Encoder::new(None, None), &Bodies::default()).unwrap();
+        assert_eq!((parcel.resent, lane.resent), (!abandoned, true));
+        let parcel = Parcel::of_unit(parcel.into_unit(), None, true).unwrap();
+        assert!(parcel.resent, "somebody began to send it before");
+    }
+}
+
 #[test]
 fn a_spool_that_is_full_goes_on_in_memory_and_what_does_not_fit_there_is_counted() {
     let scratch = Scratch::new();
@@ -249,7 +274,7 @@ fn a_backend_that_is_slow_costs_nothing_that_fits_on_disk() {
     let stats = drained(&export);
     assert_eq!((stats.emitted, stats.acknowledged, stats.dropped), (10_000, 10_000, 0), "{stats:?}");
     assert!(stats.last_error.is_none() && spooled > 0, "it was never down: {stats:?}");
-    assert!(arrived(&[&server]).into_values().eq([1; 9_900]));
+    assert!(arrived(&[&server]).into_values().eq(std::iter::repeat_n(1, 9_900)));
 }
 
 #[test]
