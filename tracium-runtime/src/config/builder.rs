@@ -286,7 +286,8 @@ impl Builder {
     /// - **What.** Captured content lies on disk then, after the mask has seen it. Directories are made with mode 0700, files
     ///   with 0600. Keys and headers are not in it.
     ///
-    /// Spans of an OTLP tenant with a header or a destination of its own are routed anew when they are sent. What was
+    /// Spans of an OTLP tenant with a header or a destination of its own are routed anew when they are sent, and requests are
+    /// of one tenant each where [`route_tenants`](Self::route_tenants) is set. What was
     /// spooled without either, for all tenants at once, is lost as
     /// [`DropReason::Unroutable`](crate::DropReason::Unroutable) where the next process has one.
     ///

@@ -97,7 +97,7 @@ pub(crate) trait Exporter: Send {
 }
 
 /// Reads what may be a file of the spool, as a fuzzer makes it up: how many units of it could be sent.
-#[cfg(feature = "client")]
+#[cfg(any(feature = "rest", feature = "otlp"))]
 pub fn fuzz_spool(bytes: &[u8]) -> usize {
     let Some((protocol, units)) = spool::read(bytes) else { return 0 };
     let is_ours = |unit: &[u8]| match protocol {
@@ -112,8 +112,10 @@ pub fn fuzz_spool(bytes: &[u8]) -> usize {
 }
 
 /// The exporter for `target`.
-#[cfg_attr(not(any(feature = "console", feature = "client")), allow(clippy::needless_pass_by_value, unused_variables))]
-#[cfg_attr(not(feature = "client"), allow(unused_variables))]
+#[cfg_attr(
+    not(all(feature = "console", feature = "rest", feature = "otlp")),
+    allow(clippy::needless_pass_by_value, unused_variables)
+)]
 fn prepare(target: &Target, mask: Option<Mask>, spool: Option<&SpoolSettings>) -> Result<Box<dyn Exporter>, InitError> {
     match target {
         Target::Discard => Ok(Box::new(discard::Discard)),

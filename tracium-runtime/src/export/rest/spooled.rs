@@ -43,8 +43,8 @@ impl Rest {
         spool.start(account);
         let relieve = spool.should_relieve(account);
         if relieve || (self.gate.is_down_for(DOWN, now) && now >= self.next_spill) {
-            self.next_spill = now + OFTEN;
-            self.spill(&mut spool, account, |lane| lane.is_named(now), |spool| spool.has_room(now));
+            let all = self.spill(&mut spool, account, |lane| lane.is_named(now), |spool| spool.has_room(now));
+            self.next_spill = if all { now + OFTEN } else { now };
         }
         if self.parcels.waiting() < ENOUGH {
             spool.fetch(now, |_| self.gate.width(now, IN_FLIGHT) > 0);
@@ -52,16 +52,16 @@ impl Rest {
         self.spool = Some(spool);
     }
 
-    /// What waits in lanes that `may` go goes to disk, oldest first, for as long as there `has_room`.
+    /// What waits in lanes that `may` go goes to disk, oldest first, for as long as there `has_room`; whether all did.
     fn spill(
         &mut self,
         spool: &mut Spool,
         account: &mut Account,
         may: impl Fn(&Lane) -> bool,
         has_room: impl Fn(&Spool) -> bool,
-    ) {
+    ) -> bool {
         if !has_room(spool) {
-            return;
+            return false;
         }
         spool.write(BACKEND, self.parcels.take_homeless().into_iter().map(Parcel::into_unit));
         let waiting = self.lanes.iter().filter(|(_, lane)| {
@@ -85,10 +85,11 @@ impl Rest {
                 self.settle(key, account);
             }
             if units.is_empty() {
-                return;
+                return true;
             }
             spool.write(BACKEND, units);
         }
+        keys.next().is_none()
     }
 
     /// The process may end: everything that is not with the backend goes to disk, what is under way as well.

@@ -132,6 +132,10 @@ pub(super) fn read(bytes: &[u8]) -> Result<(Head, Vec<Piece<'_>>), Fault> {
     let mut count = 0;
     while !fields.is_empty() {
         let unit = fields.u32().zip(fields.bytes()).ok_or(Fault::Damaged("a unit of it is cut off"))?;
+        // A span has an id of eight bytes by chance, compressed or not. Nothing is reserved for more than there can be.
+        if unit.0 as usize > unit.1.len() {
+            return Err(Fault::Damaged("a unit of it has more spans than bytes"));
+        }
         count += u64::from(unit.0);
         units.push(unit);
     }
@@ -244,5 +248,7 @@ mod tests {
         let sum = crc32(&bytes[..end]).to_le_bytes();
         bytes[end..].copy_from_slice(&sum);
         assert_eq!(read(&bytes), Err(Fault::Damaged("a unit of it is cut off")));
+        let bytes = write(Protocol::Rest, 0, [(u32::MAX, &b"one"[..])].into_iter());
+        assert_eq!(read(&bytes), Err(Fault::Damaged("a unit of it has more spans than bytes")));
     }
 }

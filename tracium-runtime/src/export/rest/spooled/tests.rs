@@ -6,14 +6,20 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::collect::Budget;
 use crate::collect::ledger::DropReason;
+use crate::collect::policy::Policy;
+use crate::collect::{Budget, Collector, Sink};
 use crate::config::SpoolSettings;
+use crate::export::http::Bodies;
+use crate::export::rest::encode::Encoder;
+use crate::export::rest::lane::Lane;
+use crate::export::rest::parcel::Parcel;
 use crate::export::rest::tests::{Export, of, trace};
 use crate::export::server::{Request, Response, Server, accept};
 use crate::export::spool::tests::{Scratch, nobody, until};
+use crate::export::{SpanItem, SpanRecord, Tracked};
 use crate::stats::Stats;
-use crate::trace::{start_span, start_trace};
+use crate::trace::{SpanMeta, TraceCore, TraceMeta, start_span, start_trace};
 
 const ROOM: u64 = 1 << 30;
 
@@ -79,9 +85,9 @@ fn an_outage_longer_than_memory_bears_loses_nothing() {
         // As fast as the disk is, and no faster.
         until("room in memory", || export.stats().buffered_records < 3_000);
     }
+    until("all of it on disk", || export.stats().spooled == 20_000);
     let stats = export.at_rest();
     assert_eq!((stats.emitted, stats.acknowledged, stats.dropped), (20_000, 0, 0), "{stats:?}");
-    assert!(stats.spooled > 16_000, "{stats:?}");
     let server = start_at(address);
     let stats = drained(&export);
     assert_eq!((stats.acknowledged, stats.dropped), (20_000, 0), "{stats:?}");
@@ -153,6 +159,25 @@ fn a_trace_that_goes_on_after_a_part_of_it_went_to_disk_arrives_whole() {
     let stats = drained(&export);
     assert_eq!((stats.emitted, stats.acknowledged, stats.dropped), (3, 3, 0), "{stats:?}");
     assert_eq!(server.spans("bot").len(), 2);
+}
+
+/// Whether a 409 on the create that a parcel brings is for its own trace, and on its lane's.
+#[test]
+fn a_create_that_two_may_send_is_not_taken_for_somebody_elses() {
+    static AGENT: TraceMeta = TraceMeta::new("bot", "f");
+    static LEAF: SpanMeta = SpanMeta::new("tool", "leaf", "leaf");
+    for abandoned in [false, true] {
+        let collector = Collector::new(budget(), Policy::default());
+        let (core, _) = TraceCore::open(&AGENT, None, None, Sink::Collector(collector));
+        let mut lane = Lane::new(Tracked::new(core));
+        let record = SpanRecord { meta: &LEAF, depth: 1, ..SpanRecord::root(&lane.trace, None) };
+        lane.append(&mut vec![SpanItem { record, details: None, sweep: 1 }]);
+        lane.abandoned = abandoned;
+        let parcel = Parcel::of(&mut lane, &Encoder::new(None, None), &Bodies::default()).unwrap();
+        assert_eq!((parcel.resent, lane.resent), (!abandoned, true));
+        let parcel = Parcel::of_unit(parcel.into_unit(), None, true).unwrap();
+        assert!(parcel.resent, "somebody began to send it before");
+    }
 }
 
 #[test]
@@ -227,6 +252,51 @@ fn a_damaged_file_among_good_ones_is_set_aside_and_counted_and_the_rest_is_sent(
     assert_eq!((stats.acknowledged, stats.dropped_by(DropReason::Spool)), (10, 5), "{stats:?}");
     assert_eq!(arrived(&[&server]).len(), 8);
     assert_eq!(scratch.files(".corrupt").len(), 1);
+}
+
+#[test]
+fn a_backend_that_is_slow_costs_nothing_that_fits_on_disk() {
+    let scratch = Scratch::new();
+    let server = Server::start(|request| {
+        let mut answer = accept(request);
+        answer.delay = Duration::from_millis(200);
+        answer
+    });
+    let export = Export::with_spool(&server.url(), Budget::new(4_096, 128 << 20), Some(&scratch.settings(ROOM)));
+    let mut spooled = 0;
+    for _ in 0..100 {
+        trace(99);
+        until("room in memory", || {
+            spooled = spooled.max(export.stats().spooled);
+            export.stats().buffered_records < 3_000
+        });
+    }
+    let stats = drained(&export);
+    assert_eq!((stats.emitted, stats.acknowledged, stats.dropped), (10_000, 10_000, 0), "{stats:?}");
+    assert!(stats.last_error.is_none() && spooled > 0, "it was never down: {stats:?}");
+    assert!(arrived(&[&server]).into_values().eq(std::iter::repeat_n(1, 9_900)));
+}
+
+#[test]
+fn a_file_stays_until_the_last_of_it_is_settled() {
+    let scratch = Scratch::new();
+    let spool = scratch.settings(ROOM);
+    let left = spooled_by_an_earlier_run(&spool, || (0..8).for_each(|_| trace(4)));
+    let ended = AtomicUsize::new(0);
+    let fails_soon = Server::start(move |request| match of(request) {
+        "complete" if ended.fetch_add(1, Ordering::Relaxed) == 0 => accept(request),
+        "complete" => Response::status(503),
+        _ => accept(request),
+    });
+    let export = Export::with_spool(&fails_soon.url(), budget(), Some(&spool));
+    until("the end of one trace", || export.stats().acknowledged == 8 * 4 + 1);
+    export.handle.shutdown(Duration::from_millis(150));
+    assert_eq!(export.at_rest().spooled, 7, "the ends of the others");
+    let server = Server::start(accept);
+    let export = Export::with_spool(&server.url(), budget(), Some(&spool));
+    until("the whole file", || export.stats().recovered == left);
+    assert_eq!(drained(&export).acknowledged, left);
+    assert!(arrived(&[&server]).into_values().eq([1; 32]), "again, under the same ids");
 }
 
 /// Sends what an earlier run left to a server that answers as it is told.
