@@ -187,6 +187,12 @@ faults! {
                 })
             })
             .collect();
+        // The export thread takes the locks of all of them again and again.
+        let sweeps = thread::spawn(|| {
+            while !OVER.load(Ordering::Relaxed) {
+                tracium::flush(Duration::ZERO);
+            }
+        });
         let children: Vec<_> = (0..FORKS)
             .map(|at| {
                 tracium::start_trace("forks").run(|| ());
@@ -214,7 +220,7 @@ faults! {
             .collect();
         children.into_iter().for_each(join);
         OVER.store(true, Ordering::Relaxed);
-        busy.into_iter().for_each(|thread| thread.join().unwrap());
+        busy.into_iter().chain([sweeps]).for_each(|thread| thread.join().unwrap());
         until(|| flush().queued == 0);
         let stats = at_rest();
         assert_eq!((stats.acknowledged, stats.dropped), (stats.emitted, 0), "{stats:?}");
