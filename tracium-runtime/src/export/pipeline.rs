@@ -528,7 +528,7 @@ impl Pipeline {
     pub(crate) fn write_off(&mut self) -> bool {
         let failed = std::mem::replace(&mut self.exporter, Box::new(Discard));
         panics::contained(|| drop(failed));
-        let stray = self.taken - self.collector.ledger.passed.offered.load(Ordering::Relaxed);
+        let stray = self.taken.saturating_sub(self.collector.ledger.passed.offered.load(Ordering::Relaxed));
         let captured = self.batch.iter().rev().take(stray as usize).map(SpanItem::captured).sum();
         self.batch.clear();
         self.of_batch = None;

@@ -19,6 +19,7 @@ pub(crate) struct Recipe {
     /// The exporters, each with its name; the first one's accounting is the process's.
     exporters: Vec<(&'static str, Make)>,
     /// How long what ended may take to be sent when the process is to terminate, where that is asked for.
+    #[cfg_attr(not(all(unix, feature = "signal")), allow(dead_code))]
     pub(super) on_terminate: Option<Duration>,
 }
 

@@ -168,10 +168,15 @@ fn run(
         let done = panics::contained(|| runtime.block_on(pipeline.run(&mut commands))).is_some();
         // A lookup of a name under way would hold up its end.
         panics::contained(|| runtime.shutdown_background());
-        if done || pipeline.write_off() {
+        if done {
             return;
         }
         let mut why = panics::last().message.into_string();
+        match panics::contained(|| pipeline.write_off()) {
+            Some(false) => {}
+            Some(true) => return,
+            None => return give_up(collector, &why),
+        }
         loop {
             thread::sleep(failures.note(collector, &why));
             let made = || Ok::<_, InitError>(recipe.combine(collector, recipe.make()?, totals));

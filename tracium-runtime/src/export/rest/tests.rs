@@ -14,7 +14,7 @@ use crate::collect::{Budget, Collector, Sink, install_thread, uninstall_thread};
 use crate::config::{Backoff, Connection, Endpoint, SpoolSettings};
 use crate::export::{Account, Exporter, Handle, Recipe, SpanItem, SpanRecord, TraceItem, Tracked};
 use crate::stats::Stats;
-use crate::trace::{start_span, start_trace};
+use crate::trace::{TraceCore, start_span, start_trace};
 
 /// An export of its own for what this thread opens.
 pub(super) struct Export {
@@ -333,4 +333,18 @@ fn a_trace_that_the_backend_knows_goes_on_after_the_export_failed() {
     export.flush();
     let stats = export.at_rest();
     assert_eq!((stats.buffered_records, stats.buffered_bytes), (0, 0), "{stats:?}");
+}
+
+/// Of a trace whose end went with an exporter that failed, nothing comes any more: its lane is not kept for it.
+#[test]
+fn a_trace_that_ended_before_the_export_failed_leaves_no_lane() {
+    static TRACE: crate::private::TraceMeta = crate::private::TraceMeta::new("bot", "f");
+    let collector = Collector::new(Budget::new(1_000, 1 << 20), Policy::default());
+    let mut account = Account::new(collector, Arc::default());
+    let mut rest = Rest::new(&Export::endpoint("http://127.0.0.1:1"), None).unwrap();
+    let (core, _) = TraceCore::open(&TRACE, None, None, Sink::Collector(collector));
+    let trace = Tracked::new(core);
+    rest.trace_started(&trace);
+    rest.trace_gone(&trace, &mut account);
+    assert!(rest.lanes.is_empty() && rest.due.is_empty());
 }
