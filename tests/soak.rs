@@ -56,7 +56,7 @@ impl Backend {
             let id = read(&mut reader)?;
             let chance = random(self.requests.fetch_add(1, Ordering::Relaxed));
             if chance % 1_000 >= self.fails_of_1000 {
-                writer.write_all(self.accepted(id.as_deref()).as_bytes()).ok()?;
+                writer.write_all(self.accepted(&id).as_bytes()).ok()?;
                 continue;
             }
             self.faults.fetch_add(1, Ordering::Relaxed);
@@ -84,14 +84,14 @@ impl Backend {
         }
     }
 
-    fn accepted(&self, id: Option<&str>) -> String {
+    fn accepted(&self, id: &str) -> String {
         match id {
             _ if self.is_otlp => head(200, "application/x-protobuf", "", 0),
-            Some(id) => {
+            "" => head(200, "application/json", "", 2) + "{}",
+            id => {
                 let body = format!("{{\"id\":\"{id}\"}}");
                 head(201, "application/json", "", body.len()) + &body
             }
-            None => head(200, "application/json", "", 2) + "{}",
         }
     }
 }
@@ -100,8 +100,8 @@ fn head(status: u16, content_type: &str, more: &str, length: usize) -> String {
     format!("HTTP/1.1 {status} status\r\ncontent-type: {content_type}\r\n{more}content-length: {length}\r\n\r\n")
 }
 
-/// Reads a request; the trace's id, where it creates one.
-fn read(reader: &mut BufReader<TcpStream>) -> Option<Option<String>> {
+/// Reads a request; the trace's id where it creates one, else nothing. `None` where no more come.
+fn read(reader: &mut BufReader<TcpStream>) -> Option<String> {
     let (mut line, mut length, mut creates) = (String::new(), 0, false);
     loop {
         line.clear();
@@ -120,10 +120,10 @@ fn read(reader: &mut BufReader<TcpStream>) -> Option<Option<String>> {
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
     if !creates {
-        return Some(None);
+        return Some(String::new());
     }
     let body: serde_json::Value = serde_json::from_slice(&body).ok()?;
-    Some(body["trace_id"].as_str().map(str::to_owned))
+    Some(body["trace_id"].as_str()?.to_owned())
 }
 
 #[tracium::span(kind = "tool")]
@@ -143,7 +143,7 @@ fn run(tenant: &str) {
 /// What the system says that the process occupies, in MiB; `None` where it does not.
 fn resident() -> Option<u64> {
     let pages: u64 = std::fs::read_to_string("/proc/self/statm").ok()?.split(' ').nth(1)?.parse().ok()?;
-    Some(pages * 4_096 >> 20)
+    Some(pages * 4_096 / (1 << 20))
 }
 
 fn assert_accounted(stats: &Stats) {
