@@ -16,7 +16,7 @@ pub async fn answer(tenant: &str, question: &str) -> Result<String, TenantError>
 
 #[tracium::llm]
 async fn complete(question: &str) -> Result<String, TenantError> {
-    tracium::current_span().set_token_usage(TokenUsage::new(1, 2));
+    tracium::current_span().record_response("Earl Grey").set_token_usage(TokenUsage::new(1, 2));
     let tenant = std::thread::spawn(current_tenant).join().ok().flatten();
     Ok(format!("{}: {question}", tenant.ok_or(TenantError::Missing)?))
 }

@@ -220,6 +220,23 @@ fn cjk_names_align_and_are_cut_by_columns() {
 }
 
 #[test]
+fn a_note_of_a_models_call_stands_where_there_is_room_for_it() {
+    let note = || "first in 412 ms, length".to_owned();
+    let view = trace(vec![
+        SpanView { note: note(), model: Some("gpt-4o-mini"), ..span(2, 1, "llm", "chat gpt-4o-mini", 1_000) },
+        SpanView { note: note(), ..span(3, 1, "llm", "the-answer-to-a-question-of-some-length", 45_000) },
+    ]);
+    let expected = "\
+✓ support-bot  acme  gpt-4o  3f2a9c1b                                      3.2 s
+├─ llm chat gpt-4o-mini  gpt-4o-mini  first in 412 ms, length               1 ms
+└─ llm the-answer-to-a-question-of-some-length  first in 412 ms, length    45 ms
+";
+    assert_eq!(render(&view), expected);
+    assert_fits(&render_trace(&view, 40, false), 40);
+    assert!(!render_trace(&view, 40, false).contains("first in"));
+}
+
+#[test]
 fn names_cannot_forge_lines_or_colours() {
     let error = Error { type_name: "fail".into(), message: "\x1b[2J\x07gone\r✓ fine".into() };
     let output = Json::from_valid("\"a\u{9b}31m\u{202e}b\"".to_owned());
