@@ -68,9 +68,8 @@ pub(super) struct Note {
     span: Arc<Bridged>,
     /// Of the span's notes, when this one was made.
     made: u32,
-    /// The level of the scope, and the span that it was under.
+    /// The level of the scope.
     level: usize,
-    under: Option<SpanId>,
     /// Of what opens beneath the span in this scope.
     pub(super) context: Context,
 }
@@ -301,7 +300,6 @@ impl Scope {
             span: Arc::clone(span),
             made: span.notes.load(Ordering::Relaxed),
             level: self.level,
-            under: self.top().id,
             context: Context { sink: self.context.sink.clone(), ..span.context.clone() },
         });
         self.note_bridged();
@@ -315,12 +313,9 @@ impl Scope {
 
     /// The innermost span that is entered where the scope's work stands.
     pub(super) fn entered(&self) -> Option<usize> {
-        let (level, under) = (self.level, self.top().id);
+        let level = self.level;
         self.bridged.iter().rposition(|note| {
-            note.level == level
-                && note.under == under
-                && note.made == note.span.notes.load(Ordering::Relaxed)
-                && note.span.fits(self)
+            note.level == level && note.made == note.span.notes.load(Ordering::Relaxed) && note.span.fits(self)
         })
     }
 
