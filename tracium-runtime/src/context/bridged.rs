@@ -273,7 +273,6 @@ impl Bridged {
     fn end(&self) {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(open) = open {
-            self.forget_notes();
             let held = self.held.swap(0, Ordering::Relaxed);
             if held > 0 {
                 self.trace.sink.give_back_bytes(held);
