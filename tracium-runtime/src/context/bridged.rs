@@ -312,10 +312,21 @@ impl Scope {
 
     /// The innermost span that is entered where the scope's work stands.
     pub(super) fn entered(&self) -> Option<usize> {
-        let level = self.level;
+        self.entered_at(self.level)
+    }
+
+    fn entered_at(&self, level: usize) -> Option<usize> {
         self.bridged.iter().rposition(|note| {
             note.level == level && note.made == note.span.notes.load(Ordering::Relaxed) && note.span.fits(self)
         })
+    }
+
+    /// The call of a model that what is entered in `level` is, or is in.
+    pub(super) fn entered_llm(&self, level: usize) -> Option<SpanId> {
+        if self.bridged.is_empty() {
+            return None;
+        }
+        self.bridged[self.entered_at(level)?].context.span.as_ref()?.llm
     }
 
     /// Begins a level beneath the span that is entered there.
@@ -323,8 +334,7 @@ impl Scope {
     pub(super) fn push_level_beneath(&mut self, entered: usize) {
         let Some(span) = self.bridged.get(entered).and_then(|note| note.context.span.clone()) else { return };
         self.level += 1;
-        *self.top_mut() =
-            Level::under(Some(span.id), span.depth).in_llm(span.llm.is_some()).of_llm(span.llm == Some(span.id));
+        *self.top_mut() = Level::under(Some(span.id), span.depth).in_llm(span.llm.is_some());
         if self.context.span.as_ref().is_none_or(|outer| !Arc::ptr_eq(&outer.trace, &span.trace)) {
             self.change_trace_to(span);
         }
