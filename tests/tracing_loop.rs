@@ -20,7 +20,7 @@ fn backend() -> &'static Server {
         static FAILED: Mutex<bool> = Mutex::new(false);
         let server = Server::start(|request: &Request| {
             // One failure on the way makes the exporter log, too.
-            if !std::mem::replace(&mut *FAILED.lock().unwrap(), true) { Response::status(503) } else { accept(request) }
+            if std::mem::replace(&mut *FAILED.lock().unwrap(), true) { accept(request) } else { Response::status(503) }
         });
         tracing_subscriber::registry().with(tracium::layer_with(|_| true)).init();
         let guard = tracium::builder()
