@@ -20,7 +20,7 @@ fn backend() -> &'static Server {
         static FAILED: Mutex<bool> = Mutex::new(false);
         let server = Server::start(|request: &Request| {
             // One failure on the way makes the exporter log, too.
-            if !std::mem::replace(&mut *FAILED.lock().unwrap(), true) { Response::status(503) } else { accept(request) }
+            if std::mem::replace(&mut *FAILED.lock().unwrap(), true) { accept(request) } else { Response::status(503) }
         });
         tracing_subscriber::registry().with(tracium::layer_with(|_| true)).init();
         let guard = tracium::builder()
@@ -58,11 +58,13 @@ fn chat(text: &str) {
         tracing::info!(gen_ai.completion = text);
         tracing::error!(error = text, "{text}");
         inner();
+        inner();
     });
     tracing::info_span!("asked for", argument = text, count = 3).in_scope(inner);
     tracing::info_span!(
         "execute_tool",
         gen_ai.tool.name = "t",
+        gen_ai.tool.description = text,
         gen_ai.tool.call.arguments = text,
         gen_ai.tool.call.result = text
     );
@@ -83,7 +85,7 @@ fn nothing_of_our_own_client_and_our_own_notices_comes_back_to_us() {
     flush();
     let names: Vec<String> =
         server.spans("loop").iter().map(|span| span["name"].as_str().unwrap().to_owned()).collect();
-    assert_eq!(names.len(), 6, "{names:?}");
+    assert_eq!(names.len(), 7, "{names:?}");
     assert!(names.iter().all(|name| ["inner", "chat gpt-4o", "asked for", "t"].contains(&name.as_str())), "{names:?}");
     for request in server.requests() {
         let agent = request.body["agent_name"].as_str();
@@ -133,8 +135,8 @@ fn the_tree_is_the_same_by_way_of_the_buffers() {
     let id = |name: &str| spans.iter().find(|span| span["name"] == name).unwrap()["id"].clone();
     let parents: Vec<_> =
         spans.iter().filter(|span| span["name"] == "inner").map(|span| span["parent_span_id"].clone()).collect();
-    assert_eq!(parents.len(), 5);
-    assert_eq!(parents.iter().filter(|parent| **parent == id("chat gpt-4o")).count(), 1);
+    assert_eq!(parents.len(), 6);
+    assert_eq!(parents.iter().filter(|parent| **parent == id("chat gpt-4o")).count(), 2);
     assert_eq!(parents.iter().filter(|parent| **parent == id("asked for")).count(), 1);
     assert_eq!(parents.iter().filter(|parent| parent.is_null()).count(), 3, "under the root, which is not sent");
     let call = spans.iter().find(|span| span["name"] == "chat gpt-4o").unwrap();

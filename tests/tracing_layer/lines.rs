@@ -176,26 +176,10 @@ fn the_pretty_format_has_a_line_of_its_own_and_colours_stay() {
     assert!(last.starts_with("    tenant=acme trace_id="), "{pretty}");
     assert!(pretty.ends_with("\n\n"));
 
-    let colored = |with: bool| {
-        let build = move |to: Written| {
-            let format: Box<dyn Fn(&Written) -> Box<dyn tracing::Subscriber + Send + Sync>> = if with {
-                Box::new(|to| {
-                    let to = to.clone();
-                    Box::new(
-                        plain().with_ansi(true).with_writer(move || to.clone()).map_event_format(with_context).finish(),
-                    )
-                })
-            } else {
-                Box::new(|to| {
-                    let to = to.clone();
-                    Box::new(plain().with_ansi(true).with_writer(move || to.clone()).finish())
-                })
-            };
-            format(&to)
-        };
-        written(build, in_trace)
-    };
-    let (without, with) = (colored(false), colored(true));
+    let without = written(|to| plain().with_ansi(true).with_writer(move || to.clone()).finish(), in_trace);
+    let build =
+        |to: Written| plain().with_ansi(true).with_writer(move || to.clone()).map_event_format(with_context).finish();
+    let with = written(build, in_trace);
     assert!(without.contains("\x1b["));
     let added = with.strip_prefix(without.trim_end()).unwrap();
     assert!(added.starts_with(" \x1b[3mtenant\x1b[0m\x1b[2m=\x1b[0macme "), "{added:?}");

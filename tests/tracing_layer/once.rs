@@ -95,6 +95,25 @@ fn tokens_of_a_function_around_the_call_are_not_counted_again() {
     assert_eq!(call.parent_id, function.id);
 }
 
+/// The same where something of ours is between, by whichever way it was opened.
+#[test]
+fn tokens_of_a_call_around_the_one_that_is_seen_are_not_counted_again() {
+    #[tracium::tool]
+    fn function() {
+        exchange(200, ANSWER);
+    }
+    for work in [function as fn(), || tracium::start_span("tool", "scope").run(|| exchange(200, ANSWER))] {
+        let spans = recorded(|| {
+            let span = chat();
+            span.in_scope(work);
+            record_usage(&span);
+        });
+        let [seen, between, call] = &spans[..] else { panic!("{spans:#?}") };
+        assert_eq!((seen.parent_id, between.parent_id), (between.id, call.id));
+        assert_eq!((seen.usage, call.usage), (Some(TokenUsage::new(9, 2)), None));
+    }
+}
+
 /// rig makes a span for a turn, and one for its completion where the turn's is not what it takes for one.
 #[test]
 fn a_call_inside_a_call_is_counted_once() {

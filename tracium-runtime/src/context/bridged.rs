@@ -68,9 +68,8 @@ pub(super) struct Note {
     span: Arc<Bridged>,
     /// Of the span's notes, when this one was made.
     made: u32,
-    /// The level of the scope, and the span that it was under.
+    /// The level of the scope.
     level: usize,
-    under: Option<SpanId>,
     /// Of what opens beneath the span in this scope.
     pub(super) context: Context,
 }
@@ -274,7 +273,6 @@ impl Bridged {
     fn end(&self) {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(open) = open {
-            self.forget_notes();
             let held = self.held.swap(0, Ordering::Relaxed);
             if held > 0 {
                 self.trace.sink.give_back_bytes(held);
@@ -301,7 +299,6 @@ impl Scope {
             span: Arc::clone(span),
             made: span.notes.load(Ordering::Relaxed),
             level: self.level,
-            under: self.top().id,
             context: Context { sink: self.context.sink.clone(), ..span.context.clone() },
         });
         self.note_bridged();
@@ -315,13 +312,21 @@ impl Scope {
 
     /// The innermost span that is entered where the scope's work stands.
     pub(super) fn entered(&self) -> Option<usize> {
-        let (level, under) = (self.level, self.top().id);
+        self.entered_at(self.level)
+    }
+
+    fn entered_at(&self, level: usize) -> Option<usize> {
         self.bridged.iter().rposition(|note| {
-            note.level == level
-                && note.under == under
-                && note.made == note.span.notes.load(Ordering::Relaxed)
-                && note.span.fits(self)
+            note.level == level && note.made == note.span.notes.load(Ordering::Relaxed) && note.span.fits(self)
         })
+    }
+
+    /// The call of a model that what is entered in `level` is, or is in.
+    pub(super) fn entered_llm(&self, level: usize) -> Option<SpanId> {
+        if self.bridged.is_empty() {
+            return None;
+        }
+        self.bridged[self.entered_at(level)?].context.span.as_ref()?.llm
     }
 
     /// Begins a level beneath the span that is entered there.
@@ -329,8 +334,7 @@ impl Scope {
     pub(super) fn push_level_beneath(&mut self, entered: usize) {
         let Some(span) = self.bridged.get(entered).and_then(|note| note.context.span.clone()) else { return };
         self.level += 1;
-        *self.top_mut() =
-            Level::under(Some(span.id), span.depth).in_llm(span.llm.is_some()).of_llm(span.llm == Some(span.id));
+        *self.top_mut() = Level::under(Some(span.id), span.depth).in_llm(span.llm.is_some());
         if self.context.span.as_ref().is_none_or(|outer| !Arc::ptr_eq(&outer.trace, &span.trace)) {
             self.change_trace_to(span);
         }

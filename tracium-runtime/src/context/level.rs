@@ -71,12 +71,6 @@ impl Level {
         self
     }
 
-    /// The same, under a call of a model that something else opened.
-    pub(crate) fn of_llm(mut self, is: bool) -> Self {
-        self.bits |= if is { LLM | IN_LLM } else { 0 };
-        self
-    }
-
     /// Under a span that was opened for it.
     pub(crate) fn of(open: OpenSpan) -> Self {
         let OpenSpan { id, ticket, depth, tenant, owns_trace, is_llm } = open;

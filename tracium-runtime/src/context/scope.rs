@@ -180,8 +180,15 @@ impl Scope {
 
     /// The call of a model that the innermost level is in, where it is in one.
     fn nearest_llm(&self) -> Option<SpanId> {
-        let levels = self.levels.iter().take(self.level + 1).rev();
-        levels.take_while(|level| level.is_in_llm()).find_map(Level::llm).or(self.llm)
+        for at in (0..=self.level).rev() {
+            let Some(level) = self.levels.get(at).filter(|level| level.is_in_llm()) else {
+                return self.entered_llm(at);
+            };
+            if let Some(llm) = self.entered_llm(at).or(level.llm()) {
+                return Some(llm);
+            }
+        }
+        self.llm
     }
 
     pub(crate) fn tenant(&self) -> Option<&TenantId> {
