@@ -43,6 +43,8 @@ pub struct TenantUsage {
     pub input_tokens: u64,
     /// Tokens written.
     pub output_tokens: u64,
+    /// Of those, tokens of the models' reasoning.
+    pub reasoning_tokens: u64,
     /// Tokens read from providers' caches.
     pub cached_input_tokens: u64,
     /// Tokens written into providers' caches.
@@ -86,6 +88,7 @@ impl Totals {
         }
         row.input_tokens = row.input_tokens.saturating_add(tokens.input);
         row.output_tokens = row.output_tokens.saturating_add(tokens.output);
+        row.reasoning_tokens = row.reasoning_tokens.saturating_add(tokens.reasoning.unwrap_or(0));
         row.cached_input_tokens = row.cached_input_tokens.saturating_add(tokens.cached_input.unwrap_or(0));
         row.cache_creation_input_tokens =
             row.cache_creation_input_tokens.saturating_add(tokens.cache_creation_input.unwrap_or(0));

@@ -25,6 +25,8 @@ pub(super) enum Whole {
     Yes,
     /// It is where the model said why it stopped: some streams have no last event.
     Unsaid,
+    /// Nothing that we read tells.
+    Unknown,
     Not,
 }
 
@@ -112,7 +114,7 @@ impl Body {
     pub(super) fn end(&mut self) -> Whole {
         let fold = &mut self.fold;
         let mut done = self.done;
-        let mut whole = Whole::Yes;
+        let mut whole = Whole::Unknown;
         match &mut self.framing {
             Framing::Json { reader, list } => {
                 if reader.is_within() {

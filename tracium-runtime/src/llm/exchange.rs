@@ -260,7 +260,8 @@ impl Running {
         answer.usage = answer.usage.or(self.counted);
         let call = &self.call;
         let cut = whole == Whole::Not || (whole == Whole::Unsaid && !answer.has_ended());
-        let stopped = cut && matches!(ending, Ending::Dropped) && self.status.is_some();
+        let dropped = matches!(ending, Ending::Dropped) && self.status.is_some();
+        let stopped = dropped && (cut || whole == Whole::Unknown);
         let error = match ending {
             Ending::Failed(error) => Some(Error {
                 type_name: "transport".into(),
@@ -278,7 +279,7 @@ impl Running {
             facts.first_token = self.first_token;
             facts.status = self.status;
             facts.request_id = self.request_id.take();
-            facts.stopped = stopped;
+            facts.stopped = stopped && error.is_none();
             // A try before this one failed: what counts is the last.
             if std::mem::replace(&mut facts.failed, error.is_some()) {
                 details.error = None;

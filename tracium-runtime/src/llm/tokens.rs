@@ -104,3 +104,57 @@ fn family(value: &Value) -> Option<Counted> {
     let usage = TokenUsage::new(input.unwrap_or(0), output.unwrap_or(0));
     Some(Counted { usage, cached_apart: false })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn tokens_are_found_under_everybodys_names() {
+        for (value, usage, cached_apart) in [
+            (
+                json!({"usage": {"prompt_tokens": 10, "completion_tokens": 5, "prompt_cache_hit_tokens": 8, "prompt_cache_miss_tokens": 2}}),
+                TokenUsage::new(10, 5).cached_input(8),
+                false,
+            ),
+            (
+                json!({"usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 55, "completion_tokens_details": {"reasoning_tokens": 40}}}),
+                TokenUsage::new(10, 45).reasoning(40),
+                false,
+            ),
+            (
+                json!({"usage": {"prompt_tokens": 10, "completion_tokens": 45, "total_tokens": 55, "completion_tokens_details": {"reasoning_tokens": 40}}}),
+                TokenUsage::new(10, 45).reasoning(40),
+                false,
+            ),
+            (json!({"x_groq": {"usage": {"prompt_tokens": 1, "completion_tokens": 2}}}), TokenUsage::new(1, 2), false),
+            (
+                json!({"usage": {"input_tokens": 25, "output_tokens": 6, "cache_read_input_tokens": 90}}),
+                TokenUsage::new(25, 6).cached_input(90),
+                true,
+            ),
+            (json!({"usage": {"inputTokens": 3, "outputTokens": 4, "totalTokens": 7}}), TokenUsage::new(3, 4), false),
+            (
+                json!({"amazon-bedrock-invocationMetrics": {"inputTokenCount": 3, "outputTokenCount": 4}}),
+                TokenUsage::new(3, 4),
+                false,
+            ),
+            (
+                json!({"usage": {"billed_units": {"input_tokens": 3.0, "output_tokens": 4}}}),
+                TokenUsage::new(3, 4),
+                false,
+            ),
+            (json!({"usage_metadata": {"prompt_token_count": 3}}), TokenUsage::new(3, 0), false),
+            (json!({"usage": {"prompt_tokens": 3, "total_tokens": 3}}), TokenUsage::new(3, 0), false),
+        ] {
+            assert_eq!(of(&value), Some(Counted { usage, cached_apart }), "{value}");
+        }
+        for nothing in
+            [json!(null), json!([]), json!({"usage": null}), json!({"usage": {"type": "duration", "seconds": 7}})]
+        {
+            assert_eq!(of(&nothing), None, "{nothing}");
+        }
+    }
+}

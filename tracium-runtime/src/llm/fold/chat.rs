@@ -15,8 +15,8 @@ pub(super) fn event(whole: &mut Value, chunk: &Value, room: &mut Room) -> Step {
         };
         replace(ours, choice, &["finish_reason"]);
         content |= room.move_text(ours, choice, "text");
-        // Who was asked for a stream and answers in one piece has a message.
-        let delta = if choice["message"].is_object() { &choice["message"] } else { &choice["delta"] };
+        // Who was asked for a stream and answers in one piece has a message; Perplexity has all so far beside each piece.
+        let delta = if choice["delta"].is_object() { &choice["delta"] } else { &choice["message"] };
         if delta.is_object() {
             content |= message(&mut ours["message"], delta, room);
         }

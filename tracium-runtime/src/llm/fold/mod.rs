@@ -292,11 +292,13 @@ fn object(slot: &mut Value) -> &mut Value {
     slot
 }
 
-/// Takes the short members that `to` does not have yet, or has as null, from `from`.
+/// Takes the short members that `to` does not have yet from `from`; what is null or empty, as in Azure's first chunks,
+/// is not had.
 fn adopt(to: &mut Value, from: &Value, names: &[&str]) {
+    let is_none = |value: &Value| value.is_null() || *value == "";
     let to = object(to);
     for name in names {
-        if to[*name].is_null() && !from[*name].is_null() && size(&from[*name]) <= 4 * PLACE {
+        if is_none(&to[*name]) && !is_none(&from[*name]) && size(&from[*name]) <= 4 * PLACE {
             to[*name] = from[*name].clone();
         }
     }

@@ -168,6 +168,18 @@ fn a_response_is_read_where_it_is_handed_over() {
 }
 
 #[test]
+fn tokens_behind_more_vectors_than_are_captured_are_read() {
+    let recorder = Recorder::install();
+    let vectors: Vec<_> = (0..100).map(|at| json!({"index": at, "embedding": vec![0.012_345_678_9; 1_536]})).collect();
+    let response = [("data", json!(vectors)), ("usage", json!({"prompt_tokens": 8, "total_tokens": 8}))];
+    let response = std::collections::BTreeMap::from(response);
+    start_trace("bot").run(|| {
+        start_span("embedding", "embed").run(|| drop(current_span().record_response(&response).clone()));
+    });
+    assert_eq!((recorder.spans()[0].usage, &recorder.spans()[0].output), (Some(TokenUsage::new(8, 0)), &None));
+}
+
+#[test]
 fn a_value_that_only_looks_like_a_response_is_the_output() {
     let recorder = Recorder::install();
     let value = json!({"message": {"subject": "tea"}, "id": 7});

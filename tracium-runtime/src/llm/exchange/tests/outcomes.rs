@@ -150,6 +150,20 @@ fn a_stream_that_its_consumer_drops_ends_well_and_says_so() {
 }
 
 #[test]
+fn an_answer_whose_body_nobody_reads_ends_well_and_says_so() {
+    let recorder = Recorder::install();
+    start_trace("bot").run(|| {
+        for status in [200, 429] {
+            let mut call = fixtures::anthropic().seen.begin().unwrap();
+            call.answered(status, Some("text/event-stream"), |_| None);
+        }
+    });
+    let [unread, refused] = &recorder.spans()[..] else { panic!("two calls") };
+    assert_eq!((unread.status, unread.call.stopped), (RecordedStatus::Completed, true));
+    assert_eq!((refused.error_type.as_deref(), refused.call.stopped), (Some("429"), false));
+}
+
+#[test]
 fn a_call_that_is_dropped_before_it_is_answered_is_cancelled() {
     let recorder = Recorder::install();
     start_trace("bot").run(|| drop(fixtures::openai_chat().seen.begin().unwrap()));

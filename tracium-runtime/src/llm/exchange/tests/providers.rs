@@ -299,3 +299,58 @@ fn families_on_bedrock_and_first_versions_are_read() {
         assert_eq!(span.call.finish_reasons, [reason], "{path}");
     }
 }
+
+#[test]
+fn streams_of_those_who_speak_openais_api_in_their_own_way_are_read() {
+    let usage = r#"{"prompt_tokens":3,"completion_tokens":4,"total_tokens":7}"#;
+    let piece =
+        |text: &str| format!(r#""choices":[{{"index":0,"delta":{{"content":"{text}"}},"finish_reason":null}}]"#);
+    let (first, second) = (piece("Earl"), piece(" Grey"));
+    let last = r#""choices":[{"index":0,"delta":{},"finish_reason":"stop"}]"#;
+    for (who, events) in [
+        (
+            "Azure, whose first chunk is empty",
+            vec![
+                r#"{"choices":[],"created":0,"id":"","model":"","object":"","prompt_filter_results":[{"prompt_index":0}]}"#.to_owned(),
+                format!(r#"{{"id":"c","model":"m-1",{first}}}"#),
+                format!(r#"{{"id":"c","model":"m-1",{second}}}"#),
+                format!(r#"{{"id":"c","model":"m-1",{last}}}"#),
+                format!(r#"{{"id":"c","model":"m-1","choices":[],"usage":{usage}}}"#),
+            ],
+        ),
+        (
+            "Groq, which counts elsewhere",
+            vec![
+                format!(r#"{{"id":"c","model":"m-1",{first},"x_groq":{{"id":"req"}}}}"#),
+                format!(r#"{{"id":"c","model":"m-1",{second}}}"#),
+                format!(r#"{{"id":"c","model":"m-1",{last},"x_groq":{{"id":"req","usage":{usage}}}}}"#),
+            ],
+        ),
+        (
+            "Perplexity, which says all so far each time",
+            vec![
+                format!(r#"{{"id":"c","model":"m-1","usage":{{"prompt_tokens":3,"completion_tokens":1}},{first}}}"#)
+                    .replace("\"delta\"", r#""message":{"role":"assistant","content":"Earl"},"delta""#),
+                format!(r#"{{"id":"c","model":"m-1","usage":{usage},{second}}}"#)
+                    .replace("\"delta\"", r#""message":{"role":"assistant","content":"Earl Grey"},"delta""#)
+                    .replace("null", "\"stop\""),
+            ],
+        ),
+        (
+            "Mistral, whose content may be parts",
+            vec![
+                r#"{"id":"c","model":"m-1","choices":[{"index":0,"delta":{"content":[{"type":"text","text":"Earl"}]}}]}"#.to_owned(),
+                format!(r#"{{"id":"c","model":"m-1",{second}}}"#),
+                format!(r#"{{"id":"c","model":"m-1",{last},"usage":{usage}}}"#),
+            ],
+        ),
+    ] {
+        let stream: String = events.iter().map(|event| format!("data: {event}\n\n")).chain(["data: [DONE]\n\n".to_owned()]).collect();
+        let seen = Seen { content_type: "text/event-stream", ..fixtures::openai_chat().seen };
+        let span = seen.in_all_cuts(stream.as_bytes());
+        assert_eq!(span.output, Some(json!("Earl Grey")), "{who}");
+        assert_eq!((span.model.as_deref(), span.usage), (Some("m-1"), Some(TokenUsage::new(3, 4))), "{who}");
+        assert_eq!(span.call.response_id.as_deref(), Some("c"), "{who}");
+        assert_eq!(span.call.finish_reasons, ["stop"], "{who}");
+    }
+}

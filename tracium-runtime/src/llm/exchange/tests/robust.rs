@@ -117,6 +117,7 @@ fn server_sent_events_may_have_any_line_ends_marks_and_lines() {
         text.replace("data: ", "data:"),
         text.replace("data: ", "id: 7\nretry: 10\nevent: chunk\ndata: "),
         text.replace(",\"object\"", "\ndata: ,\"object\""),
+        text.replace(",\"object\"", "\ndata: ,\"object\"").replace('\n', "\r\n"),
         text.trim_end().to_owned(),
     ] {
         for length in [1, 2, 7, variant.len()] {
