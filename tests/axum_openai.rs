@@ -42,7 +42,7 @@ async fn it_answers_as_its_head_says_and_each_call_of_the_model_is_a_span_of_its
         let response = curl(line, &server).await;
         answers.push((response.status().as_u16(), response.text().await.unwrap()));
     }
-    let events = |pieces: &[&str]| pieces.iter().map(|piece| format!("data: {piece}\n\n")).collect::<String>();
+    let events = |pieces: &[&str]| format!("data: {}\n\n", pieces.join("\n\ndata: "));
     let refused =
         "the model does not answer: 400 Bad Request invalid_request_error: the stub fails where it is asked to\n";
     let expected = [

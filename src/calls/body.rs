@@ -85,18 +85,14 @@ mod tests {
     use crate::testing::{RecordedSpan, Recorder};
 
     /// Gives one frame for each poll, and is pending where there is a gap.
-    struct Frames(VecDeque<Option<io::Result<Frame<Bytes>>>>, SizeHint);
+    struct Frames(VecDeque<Poll<io::Result<Frame<Bytes>>>>, SizeHint);
 
     impl Body for Frames {
         type Data = Bytes;
         type Error = io::Error;
 
         fn poll_frame(mut self: Pin<&mut Self>, _: &mut Waker<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-            match self.0.pop_front() {
-                Some(Some(frame)) => Poll::Ready(Some(frame)),
-                Some(None) => Poll::Pending,
-                None => Poll::Ready(None),
-            }
+            self.0.pop_front().map_or(Poll::Ready(None), |frame| frame.map(Some))
         }
 
         fn is_end_stream(&self) -> bool {
@@ -104,15 +100,11 @@ mod tests {
         }
 
         fn size_hint(&self) -> SizeHint {
-            self.1.clone()
+            self.1
         }
     }
 
-    fn observed(
-        recorder: &Recorder,
-        frames: Vec<Option<io::Result<Frame<Bytes>>>>,
-        size: SizeHint,
-    ) -> Observed<Frames> {
+    fn observed(recorder: &Recorder, frames: Vec<Poll<io::Result<Frame<Bytes>>>>, size: SizeHint) -> Observed<Frames> {
         recorder.clear();
         crate::start_trace("test").run(|| {
             let body = br#"{"model":"m","stream":true,"messages":[]}"#;
@@ -127,8 +119,8 @@ mod tests {
         Pin::new(body).poll_frame(&mut Waker::from_waker(std::task::Waker::noop()))
     }
 
-    fn data(bytes: &Bytes) -> Option<io::Result<Frame<Bytes>>> {
-        Some(Ok(Frame::data(bytes.clone())))
+    fn data(bytes: &Bytes) -> Poll<io::Result<Frame<Bytes>>> {
+        Poll::Ready(Ok(Frame::data(bytes.clone())))
     }
 
     fn call(recorder: &Recorder) -> RecordedSpan {
@@ -140,7 +132,8 @@ mod tests {
         let recorder = Recorder::install();
         let chunk = Bytes::from("data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"tea\"}}]}\n\n".to_owned());
         let trailers = HeaderMap::from_iter([(http::header::ETAG, "x".parse().unwrap())]);
-        let frames = vec![data(&chunk), None, data(&chunk), Some(Ok(Frame::trailers(trailers.clone())))];
+        let frames =
+            vec![data(&chunk), Poll::Pending, data(&chunk), Poll::Ready(Ok(Frame::trailers(trailers.clone())))];
         let mut body = observed(&recorder, frames, SizeHint::default());
         for expected in [true, false, true] {
             match poll(&mut body) {
@@ -165,7 +158,7 @@ mod tests {
         let recorder = Recorder::install();
         let chunk = Bytes::from("data: {\"choices\":[]}\n\n".to_owned());
         let size = SizeHint::with_exact(chunk.len() as u64);
-        let mut body = observed(&recorder, vec![data(&chunk)], size.clone());
+        let mut body = observed(&recorder, vec![data(&chunk)], size);
         assert_eq!(body.size_hint().exact(), size.exact());
         assert!(poll(&mut body).is_ready());
         assert!(body.is_end_stream());
@@ -179,7 +172,7 @@ mod tests {
     #[test]
     fn an_error_passes_and_ends_the_call_with_its_causes() {
         let recorder = Recorder::install();
-        let mut body = observed(&recorder, vec![Some(Err(io::Error::other("cut")))], SizeHint::default());
+        let mut body = observed(&recorder, vec![Poll::Ready(Err(io::Error::other("cut")))], SizeHint::default());
         assert!(matches!(poll(&mut body), Poll::Ready(Some(Err(error))) if error.to_string() == "cut"));
         assert_eq!(call(&recorder).error.as_deref(), Some("cut"));
     }

@@ -14,42 +14,61 @@ pub(crate) fn with_usage(path: &str, body: &[u8]) -> Option<Vec<u8>> {
         return None;
     }
     let fields = fields(body, 0)?;
-    if !only(&fields, body, b"stream")?.is_some_and(|stream| &body[stream] == b"true") {
+    if fields.value("stream")? != b"true" {
         return None;
     }
-    let (replaced, text) = match only(&fields, body, b"stream_options")? {
+    let (replaced, text) = match fields.place("stream_options") {
         // Behind the brace. A request that streams has a field, so that a comma is right.
-        None => (fields.open..fields.open, format!("\"stream_options\":{{{ASKED}}},")),
-        Some(options) if &body[options.clone()] == b"null" => (options, format!("{{{ASKED}}}")),
-        Some(options) => {
+        Place::Nowhere => (fields.open..fields.open, format!("\"stream_options\":{{{ASKED}}},")),
+        Place::At(options) if &body[options.clone()] == b"null" => (options, format!("{{{ASKED}}}")),
+        Place::At(options) => {
             let inner = self::fields(body, options.start)?;
-            if only(&inner, body, b"include_usage")?.is_some() {
+            if !matches!(inner.place("include_usage"), Place::Nowhere) {
                 return None;
             }
             let comma = if inner.all.is_empty() { "" } else { "," };
             (inner.open..inner.open, format!("{ASKED}{comma}"))
         }
+        Place::Twice => return None,
     };
     Some([&body[..replaced.start], text.as_bytes(), &body[replaced.end..]].concat())
 }
 
 /// The fields of an object, as places in the text.
-struct Fields {
+struct Fields<'a> {
+    body: &'a [u8],
     /// Behind the opening brace.
     open: usize,
     /// Names without their quotes, and values.
     all: Vec<(Range<usize>, Range<usize>)>,
 }
 
-/// The value of the field `name`, if there is one; `None` where it is there twice, and readers choose for themselves.
-fn only(fields: &Fields, body: &[u8], name: &[u8]) -> Option<Option<Range<usize>>> {
-    let mut named = fields.all.iter().filter(|(key, _)| &body[key.clone()] == name).map(|(_, value)| value.clone());
-    let first = named.next();
-    named.next().is_none().then_some(first)
+/// Where a field's value is. Of one that is there twice, readers take the one or the other.
+enum Place {
+    Nowhere,
+    At(Range<usize>),
+    Twice,
+}
+
+impl<'a> Fields<'a> {
+    fn place(&self, name: &str) -> Place {
+        let named = self.all.iter().filter(|(key, _)| &self.body[key.clone()] == name.as_bytes());
+        named.fold(Place::Nowhere, |place, (_, value)| match place {
+            Place::Nowhere => Place::At(value.clone()),
+            Place::At(_) | Place::Twice => Place::Twice,
+        })
+    }
+
+    fn value(&self, name: &str) -> Option<&'a [u8]> {
+        match self.place(name) {
+            Place::At(value) => Some(&self.body[value]),
+            Place::Nowhere | Place::Twice => None,
+        }
+    }
 }
 
 /// The object at `start`; `None` where there is none, or a name is written with escapes.
-fn fields(body: &[u8], start: usize) -> Option<Fields> {
+fn fields(body: &[u8], start: usize) -> Option<Fields<'_>> {
     let mut at = blank(body, start);
     if body.get(at) != Some(&b'{') {
         return None;
@@ -58,7 +77,7 @@ fn fields(body: &[u8], start: usize) -> Option<Fields> {
     let mut all = Vec::new();
     at = blank(body, open);
     if body.get(at) == Some(&b'}') {
-        return Some(Fields { open, all });
+        return Some(Fields { body, open, all });
     }
     loop {
         let name = string(body, at)?;
@@ -74,7 +93,7 @@ fn fields(body: &[u8], start: usize) -> Option<Fields> {
         all.push((name.start + 1..name.end - 1, value));
         match body.get(at)? {
             b',' => at = blank(body, at + 1),
-            b'}' => return Some(Fields { open, all }),
+            b'}' => return Some(Fields { body, open, all }),
             _ => return None,
         }
     }
@@ -95,8 +114,7 @@ fn value(body: &[u8], start: usize) -> Option<Range<usize>> {
                 depth -= 1;
                 at += 1;
             }
-            b',' | b'}' | b']' if depth == 0 => break,
-            b' ' | b'\n' | b'\r' | b'\t' if depth == 0 => break,
+            b',' | b'}' | b']' | b' ' | b'\n' | b'\r' | b'\t' if depth == 0 => break,
             _ => {
                 at += 1;
                 continue;
@@ -209,7 +227,7 @@ mod tests {
             r#"{"stream":true,"x":"abc}"#,
             r#"{"stream":true,"x":"abc\"#,
             r#"{"stream":true,"x":[1,2}"#,
-            r#"{stream:true}"#,
+            "{stream:true}",
         ] {
             // A bracket of the wrong kind is the server's to find.
             assert_eq!(asked(body), None, "{body}");

@@ -3,6 +3,7 @@
 mod server;
 mod shapes;
 
+use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use tracium::testing::{RecordedSpan, Recorder};
@@ -18,8 +19,8 @@ pub const PROMPT: &str = "which teapot did Ottilie break";
 pub const REPLY: &str = "the celadon one, on a Tuesday";
 
 /// `work` in a trace of `tenant`.
-pub async fn traced<F: Future>(tenant: &str, work: F) -> F::Output {
-    tracium::start_trace("test").tenant(tenant).scope(work).await
+pub fn traced<F: Future>(tenant: &str, work: F) -> Pin<Box<impl Future<Output = F::Output> + use<F>>> {
+    Box::pin(tracium::start_trace("test").tenant(tenant).scope(work))
 }
 
 /// The spans of models' calls, by their start, once `count` of them have ended. A client that reads its stream in a task

@@ -49,8 +49,6 @@ pub struct TenantUsage {
     pub cached_input_tokens: u64,
     /// Tokens written into providers' caches.
     pub cache_creation_input_tokens: u64,
-    /// Of the tokens written, those of models' reasoning.
-    pub reasoning_tokens: u64,
     /// The time that the calls took, each until its last byte; calls at one time count each for itself.
     pub time: Duration,
 }
@@ -92,7 +90,6 @@ impl Totals {
         row.cached_input_tokens = row.cached_input_tokens.saturating_add(tokens.cached_input.unwrap_or(0));
         row.cache_creation_input_tokens =
             row.cache_creation_input_tokens.saturating_add(tokens.cache_creation_input.unwrap_or(0));
-        row.reasoning_tokens = row.reasoning_tokens.saturating_add(tokens.reasoning.unwrap_or(0));
     }
 
     /// Whether there may be one more row, of `tenant`.

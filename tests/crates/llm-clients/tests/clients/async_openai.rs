@@ -86,18 +86,18 @@ async fn each_piece_of_a_stream_is_there_before_the_next_is_sent() {
     let server = Server::start(move |_| paced("text/event-stream", chunks.lock().unwrap().take().unwrap())).await;
     traced("acme", async {
         let pieces = ["the ", "celadon ", "one"];
-        let mut sent = chat_stream(&pieces, true).into_iter();
+        let mut rest = chat_stream(&pieces, true).into_iter();
         // The first event has no text: the span is told apart from it by what comes after.
-        send.send(Ok(Bytes::from(sent.next().unwrap()))).unwrap();
+        send.send(Ok(Bytes::from(rest.next().unwrap()))).unwrap();
         let mut stream = client(&server).chat().create_stream(question()).await.unwrap();
         assert!(stream.next().await.unwrap().is_ok());
         for piece in pieces {
-            send.send(Ok(Bytes::from(sent.next().unwrap()))).unwrap();
+            send.send(Ok(Bytes::from(rest.next().unwrap()))).unwrap();
             // Were the piece held back, this would wait forever: the next is sent only after it.
             let chunk = stream.next().await.unwrap().unwrap();
             assert_eq!(chunk.choices[0].delta.content.as_deref(), Some(piece));
         }
-        sent.for_each(|rest| send.send(Ok(Bytes::from(rest))).unwrap());
+        rest.for_each(|event| send.send(Ok(Bytes::from(event))).unwrap());
         drop(send);
         assert_eq!(stream.count().await, 2, "the reason to stop, and the tokens");
     })

@@ -67,7 +67,7 @@ async fn each_event_of_converse_stream_is_there_before_the_next_is_sent() {
     let (send, chunks) = mpsc::unbounded_channel();
     let chunks = std::sync::Mutex::new(Some(chunks));
     let server = Server::start(move |_| paced(STREAM, chunks.lock().unwrap().take().unwrap())).await;
-    let sent = bedrock_stream(&[
+    let frames = bedrock_stream(&[
         ("messageStart", json!({"role": "assistant"})),
         ("contentBlockDelta", json!({"contentBlockIndex": 0, "delta": {"text": "the celadon"}})),
         ("contentBlockDelta", json!({"contentBlockIndex": 0, "delta": {"text": " one"}})),
@@ -80,12 +80,12 @@ async fn each_event_of_converse_stream_is_there_before_the_next_is_sent() {
     ]);
     let mut texts = String::new();
     traced("acme", async {
-        let mut sent = sent.into_iter();
-        send.send(Ok(Bytes::from(sent.next().unwrap()))).unwrap();
+        let mut frames = frames.into_iter();
+        send.send(Ok(Bytes::from(frames.next().unwrap()))).unwrap();
         let request = client(&server).converse_stream().model_id(MODEL).messages(question());
         let mut stream = request.send().await.unwrap().stream;
         assert!(matches!(stream.recv().await.unwrap(), Some(ConverseStreamOutput::MessageStart(_))));
-        for frame in sent {
+        for frame in frames {
             send.send(Ok(Bytes::from(frame))).unwrap();
             // Were the event held back, this would wait forever: the next is sent only after it.
             let event = stream.recv().await.unwrap().unwrap();

@@ -70,7 +70,7 @@ async fn an_agents_calls_are_spans_and_its_tools_run_for_the_tenant() {
     let server = server().await;
     let agent = AgentBuilder::new(openai(&server).completion("gpt-4o")).tool(Stock).default_max_turns(3).build();
     let reply = traced("acme", async { agent.prompt(PROMPT).await.unwrap() }).await;
-    assert_eq!(reply.output().to_string(), REPLY);
+    assert_eq!(reply.output(), REPLY);
     assert!(server.seen()[1].json().to_string().contains("12 boxes of tea for acme"));
 
     let calls = calls(&recorder, 2).await;
@@ -153,4 +153,24 @@ async fn a_stream_that_is_dropped_half_way_ends_its_span() {
     let call = calls(&recorder, 1).await.remove(0);
     assert!(call.call.stopped, "{call:?}");
     assert!(call.output.unwrap().to_string().contains("the celadon"));
+}
+
+#[tokio::test]
+async fn a_stream_that_ends_without_saying_so_is_none_that_was_dropped() {
+    let recorder = Recorder::install();
+    let server = Server::start(|_| {
+        let mut sent = chat_stream(&["the celadon", " one"], true);
+        sent.pop();
+        events(sent)
+    })
+    .await;
+    let agent = AgentBuilder::new(openai(&server).completion("gpt-4o")).build();
+    traced("acme", async {
+        let stream = agent.prompt(PROMPT).stream();
+        assert!(stream.all(|item| async move { item.is_ok() }).await);
+    })
+    .await;
+    let call = calls(&recorder, 1).await.remove(0);
+    assert!(!call.call.stopped && call.status == RecordedStatus::Completed, "{call:?}");
+    assert_eq!(call.usage.map(|usage| usage.output), Some(8));
 }
