@@ -8,8 +8,6 @@ pub use crate::context::{
 };
 use crate::context::{Context, capture, open};
 #[cfg(any(feature = "rest", feature = "otlp"))]
-pub use crate::export::fuzz_spool;
-#[cfg(any(feature = "rest", feature = "otlp"))]
 pub use crate::export::throughput;
 #[cfg(fuzzing)]
 #[allow(missing_docs)]

@@ -13,12 +13,12 @@ mod item;
 #[cfg(feature = "client")]
 mod mask;
 #[cfg(feature = "otlp")]
-mod otlp;
+pub(crate) mod otlp;
 #[cfg(all(test, feature = "otlp", feature = "rest"))]
 mod overload;
 mod pipeline;
 #[cfg(feature = "rest")]
-mod rest;
+pub(crate) mod rest;
 mod restart;
 mod sampling;
 #[cfg(all(test, feature = "client"))]
@@ -94,21 +94,6 @@ pub(crate) trait Exporter: Send {
     fn held_beside(&self, _sweep: u32) -> usize {
         0
     }
-}
-
-/// Reads what may be a file of the spool, as a fuzzer makes it up: how many units of it could be sent.
-#[cfg(any(feature = "rest", feature = "otlp"))]
-pub fn fuzz_spool(bytes: &[u8]) -> usize {
-    let Some((protocol, units)) = spool::read(bytes) else { return 0 };
-    let is_ours = |unit: &[u8]| match protocol {
-        #[cfg(feature = "rest")]
-        spool::Protocol::Rest => rest::is_unit(unit),
-        #[cfg(feature = "otlp")]
-        spool::Protocol::Otlp => otlp::is_unit(unit),
-        #[cfg(not(all(feature = "rest", feature = "otlp")))]
-        _ => false,
-    };
-    units.into_iter().filter(|(_, unit)| is_ours(unit)).count()
 }
 
 /// The exporter for `target`.

@@ -50,6 +50,7 @@ use crate::trace::TenantMark;
 /// How long spans wait for company.
 const COMPANY: Duration = Duration::from_secs(1);
 
+#[cfg(fuzzing)]
 pub(crate) use self::spooled::is_unit;
 
 pub(crate) struct Otlp {

@@ -53,7 +53,8 @@ impl<'a> Stored<'a> {
     }
 }
 
-/// Whether a unit of a file is one of ours; for the fuzzer.
+/// Whether a unit of a file is one of ours.
+#[cfg(fuzzing)]
 pub(crate) fn is_unit(payload: &[u8]) -> bool {
     Stored::read(payload).is_some()
 }

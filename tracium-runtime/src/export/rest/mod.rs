@@ -38,6 +38,7 @@ use tokio::task::JoinSet;
 use self::answer::{Call, Past, Verdict, judge};
 use self::client::{Client, Reply};
 use self::lane::{Lane, State};
+#[cfg(fuzzing)]
 pub(crate) use self::parcel::is_unit;
 use self::parcels::Parcels;
 use super::http::Bodies;

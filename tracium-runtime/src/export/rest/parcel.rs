@@ -252,7 +252,8 @@ impl Parcel {
     }
 }
 
-/// Whether a unit of a file is one of ours; for the fuzzer.
+/// Whether a unit of a file is one of ours.
+#[cfg(fuzzing)]
 pub(crate) fn is_unit(payload: &[u8]) -> bool {
     let Some(mut parcel) = Parcel::read(payload) else { return false };
     let _ = parcel.parts.front().map(halves);

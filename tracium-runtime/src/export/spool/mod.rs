@@ -309,7 +309,8 @@ fn say(what: &str, account: &Account) {
     }
 }
 
-/// Reads what may be a file of the spool, as a fuzzer makes it up. The units of one that is whole.
+/// Reads what may be a file of the spool. The units of one that is whole.
+#[cfg(fuzzing)]
 pub(crate) fn read(bytes: &[u8]) -> Option<(Protocol, Vec<file::Piece<'_>>)> {
     let (head, units) = file::read(bytes).ok()?;
     Some((head.protocol, units))

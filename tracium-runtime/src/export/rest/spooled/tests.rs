@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::collect::ledger::DropReason;
 use crate::collect::policy::Policy;
+use crate::collect::shares::HolderId;
 use crate::collect::{Budget, Collector, Sink};
 use crate::config::SpoolSettings;
 use crate::export::http::Bodies;
@@ -171,7 +172,7 @@ fn a_create_that_two_may_send_is_not_taken_for_somebody_elses() {
         let (core, _) = TraceCore::open(&AGENT, None, None, Sink::Collector(collector));
         let mut lane = Lane::new(Tracked::new(core));
         let record = SpanRecord { meta: &LEAF, depth: 1, ..SpanRecord::root(&lane.trace, None) };
-        lane.append(&mut vec![SpanItem { record, details: None, sweep: 1 }]);
+        lane.append(&mut vec![SpanItem { record, details: None, sweep: 1, holder: HolderId::NOBODY }]);
         lane.abandoned = abandoned;
         let parcel = Parcel::of(&mut lane, &Encoder::new(None, None), &Bodies::default()).unwrap();
         assert_eq!((parcel.resent, lane.resent), (!abandoned, true));
