@@ -171,6 +171,7 @@ impl Collector {
     }
 
     /// The collector that was put in its place in this process, or itself.
+    #[inline]
     pub(crate) fn latest(&'static self) -> &'static Self {
         let mut latest = self;
         while let Some(next) = latest.next.get() {

@@ -65,6 +65,7 @@ impl ThreadBuffer {
     }
 
     /// [`lock`](Self::lock) for the thread itself; `None` in a process that was forked off while the export thread held it.
+    #[inline]
     fn lock_of(&self, collector: &Collector) -> Option<MutexGuard<'_, Shared>> {
         if cfg!(all(test, tracium_loom)) {
             return Some(self.lock());
@@ -72,8 +73,13 @@ impl ThreadBuffer {
         match self.shared.try_lock() {
             Ok(shared) => Some(shared),
             Err(TryLockError::Poisoned(shared)) => Some(shared.into_inner()),
-            Err(TryLockError::WouldBlock) => (!collector.is_forked()).then(|| self.lock()),
+            Err(TryLockError::WouldBlock) => self.wait_for(collector),
         }
+    }
+
+    #[cold]
+    fn wait_for(&self, collector: &Collector) -> Option<MutexGuard<'_, Shared>> {
+        (!collector.is_forked()).then(|| self.lock())
     }
 
     /// Counts something that ended, before it can be seen to have.

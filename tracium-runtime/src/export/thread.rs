@@ -121,7 +121,9 @@ impl Handle {
         let pipeline = Pipeline::new(collector, exporter, Arc::clone(&totals));
         let run = {
             let (recipe, totals) = (Arc::clone(&recipe), Arc::clone(&totals));
-            move || run(collector, pipeline, receiver, &recipe, &totals)
+            // Here, so that a process that is forked off once this has returned finds what is made once for a process made.
+            let first = Runtime::new();
+            move || run(collector, pipeline, receiver, &recipe, &totals, first)
         };
         if let Err(error) = thread::Builder::new().name("tracium-export".to_owned()).spawn(run) {
             give_up(collector, &format!("its thread could not be started: {error}"));
@@ -157,21 +159,21 @@ fn run(
     mut commands: mpsc::UnboundedReceiver<Command>,
     recipe: &Recipe,
     totals: &Arc<Mutex<Totals>>,
+    mut runtime: std::io::Result<Runtime>,
 ) {
     record_nothing_here();
     let mut failures = Failures::default();
     loop {
-        let runtime = match runtime() {
-            Ok(runtime) => runtime,
+        let done = match &runtime {
+            Ok(Runtime(Some(runtime))) => panics::contained(|| runtime.block_on(pipeline.run(&mut commands))).is_some(),
+            Ok(Runtime(None)) => true,
             Err(error) => return give_up(collector, &format!("it has no runtime: {error}")),
         };
-        let done = panics::contained(|| runtime.block_on(pipeline.run(&mut commands))).is_some();
-        // A lookup of a name under way would hold up its end.
-        panics::contained(|| runtime.shutdown_background());
         if done {
             return;
         }
         let mut why = panics::last().message.into_string();
+        runtime = Runtime::new();
         match panics::contained(|| pipeline.write_off()) {
             Some(false) => {}
             Some(true) => return,
@@ -198,7 +200,21 @@ fn give_up(collector: &Collector, why: &str) {
     say(|| tracing::error!(target: "tracium", "{text}"));
 }
 
-fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    // Its other threads look up names.
-    tokio::runtime::Builder::new_current_thread().enable_all().on_thread_start(record_nothing_here).build()
+/// What requests run on. It may be dropped anywhere, and does not wait for a lookup of a name.
+struct Runtime(Option<tokio::runtime::Runtime>);
+
+impl Runtime {
+    fn new() -> std::io::Result<Self> {
+        // Its other threads look up names.
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_all().on_thread_start(record_nothing_here).build().map(|runtime| Self(Some(runtime)))
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            panics::contained(|| runtime.shutdown_background());
+        }
+    }
 }

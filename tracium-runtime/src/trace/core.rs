@@ -271,6 +271,7 @@ impl TraceCore {
         open
     }
 
+    #[inline]
     pub(crate) fn state(&self) -> MutexGuard<'_, TraceState> {
         match self.state.try_lock() {
             Ok(state) => state,
