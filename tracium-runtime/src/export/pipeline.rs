@@ -114,6 +114,16 @@ enum WaitsFor {
     Saved,
 }
 
+/// How far it is with a shutdown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Running,
+    /// What a shutdown would leave behind was saved.
+    Saved,
+    /// Shut down; only the exporter may not have been told.
+    Stopped,
+}
+
 enum Wake {
     Alarm,
     Progress,
@@ -154,14 +164,11 @@ pub(crate) struct Pipeline {
     gone: Vec<Arc<Tracked>>,
     /// The exporter is a new one, and has not been told of the traces that live.
     is_new: bool,
-    /// Shut down; only the exporter may not have been told.
-    stopped: bool,
     open: IdMap<SpanId, RawSpan>,
     /// Open spans in the order they came, to find those that are long.
     young: VecDeque<(Timestamp, SpanId)>,
     waiters: Vec<Waiter>,
-    /// What a shutdown would leave behind was saved.
-    saved: bool,
+    stage: Stage,
     notices: Notices,
 }
 
@@ -187,11 +194,10 @@ impl Pipeline {
             ended: Vec::new(),
             gone: Vec::new(),
             is_new: false,
-            stopped: false,
             open: IdMap::default(),
             young: VecDeque::new(),
             waiters: Vec::new(),
-            saved: false,
+            stage: Stage::Running,
             notices: Notices::default(),
         }
     }
@@ -241,7 +247,7 @@ impl Pipeline {
     }
 
     fn next_alarm(&self) -> Instant {
-        let deadlines = self.waiters.iter().map(|waiter| if self.saved { waiter.deadline } else { waiter.save_at() });
+        let deadlines = self.waiters.iter().map(|waiter| if self.stage == Stage::Running { waiter.save_at() } else { waiter.deadline });
         let due = self.exporter.next_due();
         deadlines.chain(due).fold(self.last_sweep + self.pause(), Instant::min)
     }
@@ -475,10 +481,10 @@ impl Pipeline {
     /// Saves what a shutdown would leave behind, while there is time for it.
     fn save_before_the_end(&mut self) {
         let now = Instant::now();
-        if !self.saved
+        if self.stage == Stage::Running
             && self.waiters.iter().any(|waiter| waiter.waits_for == WaitsFor::Stop && waiter.save_at() <= now)
         {
-            self.saved = true;
+            self.stage = Stage::Saved;
             self.exporter.save(&mut self.account);
         }
     }
@@ -496,7 +502,7 @@ impl Pipeline {
                         self.sweep();
                     }
                     // Also where the exporter fails at what follows.
-                    self.stopped = true;
+                    self.stage = Stage::Stopped;
                     self.exporter.save(&mut self.account);
                     if !self.exporter.is_writing() {
                         self.exporter.drop_all(DropReason::Shutdown, &mut self.account);
@@ -506,7 +512,11 @@ impl Pipeline {
                 self.waiters.swap_remove(index).answer.give(report);
             }
         }
-        self.stopped
+        self.has_stopped()
+    }
+
+    fn has_stopped(&self) -> bool {
+        self.stage == Stage::Stopped
     }
 
     /// Tells a new exporter what the one before knew.
@@ -534,11 +544,11 @@ impl Pipeline {
         self.of_batch = None;
         write_off(self.collector, stray, captured);
         self.account = Account::new(self.collector, Arc::clone(&self.totals));
-        if self.stopped {
+        if self.has_stopped() {
             let report = FlushReport { complete: true, queued: 0, spooled: self.collector.spooled() };
             self.waiters.drain(..).for_each(|waiter| waiter.answer.give(report));
         }
-        self.stopped
+        self.has_stopped()
     }
 
     /// Takes another exporter, in place of one that failed.
