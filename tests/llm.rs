@@ -57,7 +57,7 @@ fn backends() -> &'static Backends {
 }
 
 impl Backends {
-    fn flush(&self) {
+    fn flush() {
         let report = tracium::flush(Duration::from_secs(20));
         assert!(report.complete, "{report:?}");
     }
@@ -118,7 +118,7 @@ fn the_attribute_and_the_module_of_one_name_live_side_by_side() {
 fn an_otlp_backend_gets_a_call_under_the_conventions_names() {
     let backends = backends();
     tracium::start_trace("otlp-call").tenant("acme").run(streamed);
-    backends.flush();
+    Backends::flush();
     let (span, mut all) = backends.otlp_span("otlp-call", "chat gpt-4o");
     assert_eq!(span.kind, SpanKind::Client as i32);
     assert!(all.remove("gen_ai.response.time_to_first_chunk").unwrap().as_f64().unwrap() > 0.0);
@@ -155,7 +155,7 @@ fn an_otlp_backend_gets_an_error_and_a_stream_that_was_left() {
     let backends = backends();
     tracium::start_trace("otlp-error").run(failed);
     tracium::start_trace("otlp-left").run(|| streamed_up_to(600));
-    backends.flush();
+    Backends::flush();
     let (span, all) = backends.otlp_span("otlp-error", "chat claude-sonnet-4-5");
     assert_eq!((&all["error.type"], &all["http.response.status_code"]), (&json!("rate_limit_error"), &json!(429)));
     assert_eq!(span.status.unwrap().message, "less marzipan");
@@ -172,7 +172,7 @@ fn a_response_that_was_handed_over_has_the_conventions_names_too() {
         current_span().record_response(&serde_json::from_slice::<Value>(fixture!("anthropic.json")).unwrap());
     }
     tracium::start_trace("handed-over").run(ask);
-    backends.flush();
+    Backends::flush();
     let (_, all) = backends.otlp_span("handed-over", "chat claude-sonnet-4-5");
     assert_eq!(all["gen_ai.request.model"], "claude-sonnet-4-5");
     assert_eq!(all["gen_ai.response.model"], "claude-sonnet-4-5-20250929");
@@ -192,7 +192,7 @@ fn a_rest_backend_gets_a_call_in_the_protocols_fields_and_the_rest_as_metadata()
         streamed();
         failed();
     });
-    backends.flush();
+    Backends::flush();
     let [mut call, failed] = <[Value; 2]>::try_from(backends.rest.spans("rest-call")).unwrap();
     assert_eq!(
         (&call["span_type"], &call["name"], &call["status"]),
@@ -268,7 +268,7 @@ fn a_call_and_its_tokens_are_counted_once_however_many_spans_are_around_it() {
             current_span().set_model("gpt-4o").set_token_usage(TokenUsage::new(5, 6));
         });
     });
-    backends.flush();
+    Backends::flush();
     let [claude, gpt] = <[TenantUsage; 2]>::try_from(used("counted")).unwrap();
     assert_eq!((gpt.model.as_deref(), gpt.calls, gpt.errors), (Some("gpt-4o-2024-08-06"), 3, 0));
     assert_eq!((gpt.input_tokens, gpt.output_tokens, gpt.cached_input_tokens), (3_600, 240, 3_072));
@@ -292,7 +292,7 @@ fn without_content_no_word_of_it_and_never_a_key_is_in_any_byte_that_is_sent() {
             current_span().record_response(&serde_json::from_slice::<Value>(fixture!("openai_tools.json")).unwrap());
         });
     });
-    backends.flush();
+    Backends::flush();
     let of_rest: Vec<_> = backends.rest.trace("discreet-bot");
     assert!(of_rest.iter().any(|request| request.body.to_string().contains("chatcmpl-2")), "all of it was sent");
     for request in &of_rest {
