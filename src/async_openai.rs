@@ -9,7 +9,7 @@
 //! # drop(client);
 //! ```
 //!
-//! Each call of the client is a span of kind `llm` in the current trace, under its tenant: see [`llm`](crate::llm) for
+//! Each call of the client is a span of kind `llm` in the current trace, under its tenant: see [`llm`](mod@crate::llm) for
 //! what it records. Calls that are none of a model (files, lists of models) pass untouched, and so does a call outside any
 //! trace. Requests and answers are what they are without it: each chunk of a stream reaches the client in the poll that
 //! received it. API keys and headers are not looked at, but for the content type and the answer's request id.

@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Each attempt of `Converse`, `ConverseStream`, `InvokeModel` and `InvokeModelWithResponseStream` is a span of kind `llm`
-//! in the current trace, under its tenant, retries included: see [`llm`](crate::llm) for what it records. Every other
+//! in the current trace, under its tenant, retries included: see [`llm`](mod@crate::llm) for what it records. Every other
 //! operation passes untouched, and so does a call outside any trace; the interceptor may be in the configuration that all
 //! clients share.
 //!

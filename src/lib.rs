@@ -46,6 +46,7 @@
 //! | services | the modules `tenant`, `tower`, `actix`, `rocket`, `apalis`, `reqwest_middleware`, by their features |
 //! | libraries that use `tracing`, and lines of logs | `layer()` and the modules `layer` and `logs`, by the feature `tracing` |
 //! | calls of models, seen without being asked | the modules `reqwest_middleware`, `async_openai`, `rig`, `bedrock`, by their features |
+//! | calls of clients that have no place for an adapter, such as genai and langchain-rust | [`SpanHandle::record_response`] |
 //! | settings | [`init()`]; by code `builder`, with `Sampler` and `Destination` |
 //! | contexts in headers | [`Context::inject`], [`Context::extract`], [`Injector`], [`Extractor`] |
 //! | delivery and its accounting | `flush`, `flush_async`, `shutdown`, `stats`, `usage` |

@@ -18,7 +18,7 @@
 //! # Calls of models
 //!
 //! [`LlmMiddleware`] makes each call of a model a span of kind `llm` in the current trace, under its tenant: see
-//! [`llm`](crate::llm) for the APIs that it knows and what it records. Every other request passes untouched, and so does
+//! [`llm`](mod@crate::llm) for the APIs that it knows and what it records. Every other request passes untouched, and so does
 //! a call outside any trace. Headers are not looked at, but for the content type and the answer's request id.
 //!
 //! A request's body is read where it is in memory; one that is a stream itself (an upload) is not. The response is the

@@ -12,7 +12,7 @@
 //! }
 //! ```
 //!
-//! Each call is a span of kind `llm` in the current trace, under its tenant: see [`llm`](crate::llm) for the APIs that it
+//! Each call is a span of kind `llm` in the current trace, under its tenant: see [`llm`](mod@crate::llm) for the APIs that it
 //! knows and what it records. Every other request passes untouched, and so does a call outside any trace. Requests and
 //! answers are what they are without it: each chunk of a stream reaches rig in the poll that received it. Headers are not
 //! looked at, but for the content type and the answer's request id. Sessions over web sockets are not seen.

@@ -156,21 +156,16 @@ async fn a_stream_that_is_dropped_half_way_ends_its_span() {
 }
 
 #[tokio::test]
-async fn a_stream_that_ends_without_saying_so_is_none_that_was_dropped() {
+async fn a_stream_that_ends_before_its_answer_does_is_none_that_was_dropped() {
     let recorder = Recorder::install();
-    let server = Server::start(|_| {
-        let mut sent = chat_stream(&["the celadon", " one"], true);
-        sent.pop();
-        events(sent)
-    })
-    .await;
+    let server = Server::start(|_| events(chat_stream(&["the celadon", " one"], true)[..2].to_vec())).await;
     let agent = AgentBuilder::new(openai(&server).completion("gpt-4o")).build();
     traced("acme", async {
-        let stream = agent.prompt(PROMPT).stream();
-        assert!(stream.all(|item| async move { item.is_ok() }).await);
+        // Whatever rig makes of it.
+        agent.prompt(PROMPT).stream().for_each(|item| async { drop(item) }).await;
     })
     .await;
     let call = calls(&recorder, 1).await.remove(0);
-    assert!(!call.call.stopped && call.status == RecordedStatus::Completed, "{call:?}");
-    assert_eq!(call.usage.map(|usage| usage.output), Some(8));
+    assert!(!call.call.stopped, "{call:?}");
+    assert_eq!((call.status, call.error_type.as_deref()), (RecordedStatus::Failed, Some("incomplete")));
 }
