@@ -247,7 +247,10 @@ impl Pipeline {
     }
 
     fn next_alarm(&self) -> Instant {
-        let deadlines = self.waiters.iter().map(|waiter| if self.stage == Stage::Running { waiter.save_at() } else { waiter.deadline });
+        let deadlines = self
+            .waiters
+            .iter()
+            .map(|waiter| if self.stage == Stage::Running { waiter.save_at() } else { waiter.deadline });
         let due = self.exporter.next_due();
         deadlines.chain(due).fold(self.last_sweep + self.pause(), Instant::min)
     }
