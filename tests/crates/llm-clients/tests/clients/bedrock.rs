@@ -4,13 +4,15 @@ use aws_sdk_bedrockruntime::config::retry::RetryConfig;
 use aws_sdk_bedrockruntime::config::{BehaviorVersion, Region};
 use aws_sdk_bedrockruntime::primitives::Blob;
 use aws_sdk_bedrockruntime::types::{ContentBlock, ConversationRole, ConverseStreamOutput, Message};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use serde_json::json;
 use tokio::sync::mpsc;
 use tracium::TokenUsage;
 use tracium::bedrock::LlmInterceptor;
 use tracium::testing::{RecordedStatus, Recorder};
-use tracium_tests_llm_clients::{KEY, PROMPT, REPLY, Server, bedrock_stream, calls, json, paced, traced};
+use tracium_tests_llm_clients::{KEY, PROMPT, REPLY, Server, bedrock_stream, calls, json, paced, raw, traced};
 
 const MODEL: &str = "anthropic.claude-sonnet-4-5-v1:0";
 const STREAM: &str = "application/vnd.amazon.eventstream";
@@ -130,7 +132,7 @@ async fn a_stream_that_is_dropped_half_way_ends_its_span() {
 }
 
 #[tokio::test]
-async fn invoke_is_a_span_in_its_models_shape_and_so_is_its_stream() {
+async fn invoke_is_a_span_in_its_models_shape() {
     let recorder = Recorder::install();
     let answer = json!({
         "id": "msg_1", "type": "message", "role": "assistant", "model": "claude", "stop_reason": "end_turn",
@@ -150,6 +152,44 @@ async fn invoke_is_a_span_in_its_models_shape_and_so_is_its_stream() {
     assert_eq!(call.call.asked_model.as_deref(), Some(MODEL));
     assert!(call.input.unwrap().to_string().contains(PROMPT));
     assert!(call.output.unwrap().to_string().contains(REPLY));
+}
+
+#[tokio::test]
+async fn invoke_with_a_stream_is_a_span_in_its_models_shape() {
+    let recorder = Recorder::install();
+    let inner = [
+        json!({"type": "message_start", "message": {"role": "assistant", "model": "claude", "content": [],
+            "usage": {"input_tokens": 21, "output_tokens": 1}}}),
+        json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}),
+        json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "the celadon"}}),
+        json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": " one"}}),
+        json!({"type": "content_block_stop", "index": 0}),
+        json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 8}}),
+        json!({"type": "message_stop"}),
+    ];
+    let frames: Vec<_> =
+        inner.iter().map(|event| ("chunk", json!({"bytes": BASE64.encode(event.to_string())}))).collect();
+    let frames = bedrock_stream(&frames);
+    let sent = frames.len();
+    let server = Server::start(move |_| raw(STREAM, frames.concat())).await;
+    let asked = json!({"anthropic_version": "x", "max_tokens": 9, "messages": [{"role": "user", "content": PROMPT}]});
+    let mut received = 0;
+    traced("acme", async {
+        let request = client(&server).invoke_model_with_response_stream().model_id(MODEL);
+        let request = request.content_type("application/json").body(Blob::new(asked.to_string()));
+        let mut stream = request.send().await.unwrap().body;
+        while let Some(event) = stream.recv().await.unwrap() {
+            received += usize::from(event.as_chunk().is_ok());
+        }
+    })
+    .await;
+    assert_eq!(received, sent);
+    let call = calls(&recorder, 1).await.remove(0);
+    assert_eq!(call.status, RecordedStatus::Completed, "{call:?}");
+    assert_eq!(call.usage.map(|usage| (usage.input, usage.output)), Some((21, 8)), "{call:?}");
+    assert_eq!(call.call.finish_reasons, ["end_turn"]);
+    assert!(call.call.time_to_first_token.is_some());
+    assert!(call.output.unwrap().to_string().contains("the celadon one"));
 }
 
 #[tokio::test]

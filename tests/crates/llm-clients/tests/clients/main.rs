@@ -2,6 +2,7 @@
 
 mod async_openai;
 mod bedrock;
+mod bridged;
 mod genai;
 mod reqwest;
 mod rig;
