@@ -2,11 +2,7 @@
 //! same calls on their way.
 
 use futures::StreamExt;
-use genai::Client;
-use genai::adapter::AdapterKind;
 use genai::chat::{ChatMessage, ChatOptions, ChatRequest};
-use genai::resolver::{AuthData, Endpoint, ServiceTargetResolver};
-use genai::{ModelIden, ServiceTarget};
 use rig::http_client::ReqwestClient;
 use rig::prelude::*;
 use rig::providers::openai::{OpenAIConfig, Route};
@@ -16,23 +12,11 @@ use tracium::rig::LlmClient;
 use tracium::testing::{RecordedStatus, Recorder};
 use tracium_tests_llm_clients::{KEY, PROMPT, REPLY, Server, calls, chat, chat_stream, error, events, json, traced};
 
+use super::genai::client;
+
 /// On this thread, which is all that a test runs on.
 fn bridge() -> DefaultGuard {
     tracing::subscriber::set_default(tracing_subscriber::registry().with(tracium::layer()))
-}
-
-fn genai(server: &Server) -> Client {
-    let url = server.url("/v1/");
-    let resolver = ServiceTargetResolver::from_resolver_fn(
-        move |target: ServiceTarget| -> Result<ServiceTarget, genai::resolver::Error> {
-            Ok(ServiceTarget {
-                endpoint: Endpoint::from_owned(url.clone()),
-                auth: AuthData::from_single(KEY),
-                model: ModelIden::new(AdapterKind::OpenAI, target.model.model_name),
-            })
-        },
-    );
-    Client::builder().with_service_target_resolver(resolver).build().unwrap()
 }
 
 fn question() -> ChatRequest {
@@ -43,7 +27,7 @@ fn question() -> ChatRequest {
 async fn genais_call_is_one_span_of_the_tenant_with_models_tokens_and_reason() {
     let (_bridge, recorder) = (bridge(), Recorder::install());
     let server = Server::start(|_| json(200, &chat(REPLY))).await;
-    let client = genai(&server);
+    let client = client(&server);
     let reply = traced("acme", async { client.exec_chat("gpt-4o", question(), None).await.unwrap() }).await;
     assert_eq!(reply.first_text(), Some(REPLY));
     let call = calls(&recorder, 1).await.remove(0);
@@ -58,7 +42,7 @@ async fn genais_call_is_one_span_of_the_tenant_with_models_tokens_and_reason() {
 async fn genais_stream_is_one_span_that_ends_with_it() {
     let (_bridge, recorder) = (bridge(), Recorder::install());
     let server = Server::start(|_| events(chat_stream(&["the celadon ", "one"], true))).await;
-    let client = genai(&server);
+    let client = client(&server);
     traced("acme", async {
         let options = ChatOptions::default().with_capture_usage(true);
         let mut reply = client.exec_chat_stream("gpt-4o", question(), Some(&options)).await.unwrap();
@@ -77,7 +61,7 @@ async fn genais_stream_is_one_span_that_ends_with_it() {
 async fn genais_error_fails_its_span() {
     let (_bridge, recorder) = (bridge(), Recorder::install());
     let server = Server::start(|_| json(401, &error("who are you", "invalid_request_error"))).await;
-    let client = genai(&server);
+    let client = client(&server);
     traced("acme", async { client.exec_chat("gpt-4o", question(), None).await.unwrap_err() }).await;
     let call = calls(&recorder, 1).await.remove(0);
     assert_eq!(call.status, RecordedStatus::Failed, "{call:?}");

@@ -1,4 +1,4 @@
-//! genai takes no middleware: its calls are seen where their response is recorded.
+//! genai takes no middleware: its calls are seen where their response is recorded, or through the bridge.
 
 use genai::adapter::AdapterKind;
 use genai::chat::{ChatMessage, ChatRequest};
@@ -7,7 +7,7 @@ use genai::{Client, ModelIden, ServiceTarget};
 use tracium::testing::{RecordedStatus, Recorder};
 use tracium_tests_llm_clients::{KEY, PROMPT, REPLY, Server, calls, chat, error, json, traced};
 
-fn client(server: &Server) -> Client {
+pub(crate) fn client(server: &Server) -> Client {
     let url = server.url("/v1/");
     let resolver = ServiceTargetResolver::from_resolver_fn(
         move |target: ServiceTarget| -> Result<ServiceTarget, genai::resolver::Error> {
