@@ -3,7 +3,7 @@
 //! the model a span of it, though no line of the service says so but the one that builds the client.
 //!
 //! ```sh
-//! cargo run --example axum_openai --features async-openai,jwt,tower
+//! cargo run --example axum_openai
 //! ```
 //!
 //! With `OPENAI_API_KEY` it asks OpenAI, with `OPENAI_BASE_URL` whoever speaks its protocol there, and for the model of

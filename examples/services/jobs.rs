@@ -2,7 +2,7 @@
 //! is a database of `SQLite` in a file, `JOBS_DB` or one in the directory for temporary files, which needs no server.
 //!
 //! ```sh
-//! cargo run --example jobs --features apalis,tower
+//! cargo run --example jobs
 //! ```
 //!
 //! Then, in another terminal:

@@ -2,7 +2,7 @@
 //! behind.
 
 #[allow(dead_code)]
-#[path = "../examples/axum_openai/main.rs"]
+#[path = "../axum_openai/main.rs"]
 mod axum_openai;
 
 use std::time::{Duration, Instant};
@@ -36,7 +36,7 @@ async fn it_answers_as_its_head_says_and_each_call_of_the_model_is_a_span_of_its
     let config = axum_openai::stub::config().await.unwrap();
     tokio::spawn(async { axum::serve(listener, axum_openai::app(config)).await });
 
-    let head = include_str!("../examples/axum_openai/main.rs");
+    let head = include_str!("../axum_openai/main.rs");
     let mut answers = Vec::new();
     for line in head.lines().filter(|line| line.starts_with("//! curl ")) {
         let response = curl(line, &server).await;

@@ -1,0 +1,1 @@
+//! `cargo run --example jobs` and `cargo run --example axum_openai`.
