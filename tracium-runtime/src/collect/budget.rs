@@ -20,6 +20,16 @@ impl Budget {
         Self { max_records, max_bytes, records: AtomicUsize::new(0), bytes: AtomicUsize::new(0) }
     }
 
+    /// One of which so much is anybody's. What is kept free for tenants that have less than their share lies beside it.
+    pub(crate) fn with_reserve(max_records: usize, max_bytes: usize) -> Self {
+        let wide = |most: usize| most.saturating_add(most / 7);
+        let all = Amount { records: wide(max_records), bytes: wide(max_bytes) };
+        // Of small ones, nothing is kept free.
+        let fits = |anybodys: usize, most: usize, all: usize| if anybodys == most { all } else { most };
+        let anybodys = all.mark();
+        Self::new(fits(anybodys.records, max_records, all.records), fits(anybodys.bytes, max_bytes, all.bytes))
+    }
+
     /// One with the same limits, and nothing taken.
     pub(crate) fn anew(&self) -> Self {
         Self::new(self.max_records, self.max_bytes)
@@ -111,6 +121,17 @@ mod tests {
         assert_eq!(budget.take_records(10), 0, "records fit, bytes do not");
         budget.give_back(150, 100 * record);
         assert_eq!((budget.records(), budget.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn what_is_asked_for_is_anybodys_and_the_reserve_lies_beside_it() {
+        for most in [1 << 20, 128 << 20, 1_000_003, 9_999_999] {
+            let budget = Budget::with_reserve(most, most);
+            assert_eq!(budget.max().mark(), Amount { records: most, bytes: most });
+            assert_eq!(budget.max_records(), most + most / 7);
+        }
+        let small = Budget::with_reserve(1_000, 100_000);
+        assert_eq!((small.max(), small.max().mark()), (Amount { records: 1_000, bytes: 100_000 }, small.max()));
     }
 
     // The default memory has room for the default number of records.

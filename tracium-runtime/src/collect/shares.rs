@@ -1,6 +1,7 @@
 //! Whose the buffers are: what each tenant holds of them, and who gets no more of them when they are almost full.
 //!
-//! Up to the mark, seven eighths of either budget, nobody is asked whose a segment is. Past it the buffers are *pressed*,
+//! Up to the mark, seven eighths of either budget (what the application asked for: the rest is a reserve beside that),
+//! nobody is asked whose a segment is. Past it the buffers are *pressed*,
 //! until five eighths are left:
 //!
 //! - The export thread, woken at once, knows what each tenant holds. Where several are active, those with more than

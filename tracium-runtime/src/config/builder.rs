@@ -221,8 +221,9 @@ impl Builder {
 
     /// The most spans and traces that are kept in memory; 1,048,576 without.
     ///
-    /// The last eighth of it, as of [`max_bytes`](Self::max_bytes), is kept for tenants that have less than their share, the
-    /// whole divided by the tenants that are active: who has more gets no more then, and loses of it where others come.
+    /// Once they are there, a seventh more, as of [`max_bytes`](Self::max_bytes), is kept for tenants that have less than their
+    /// share, the whole divided by the tenants that are active: who has more gets no more then, and loses of it where
+    /// others come. Less than 3,584 records, or 896 KiB, have no such reserve.
     pub fn max_records(mut self, records: usize) -> Self {
         self.max_records = Some(records);
         self
@@ -344,7 +345,7 @@ impl Builder {
         let default_tenant = self.default_tenant.transpose().map_err(InitError::DefaultTenant)?.flatten();
         if !targets.is_empty() {
             let policy = Policy { content: capture_content, ..self.policy };
-            let budget = Budget::new(self.max_records.unwrap_or(1 << 20), self.max_bytes.unwrap_or(128 << 20));
+            let budget = Budget::with_reserve(self.max_records.unwrap_or(1 << 20), self.max_bytes.unwrap_or(128 << 20));
             let collector = Collector::new(budget, policy);
             let recipe = Arc::new(export::Recipe::new(targets, self.mask.as_ref(), spool.as_ref(), self.on_terminate));
             // Before anything starts, so that what is wrong is said at once.

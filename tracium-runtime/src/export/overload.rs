@@ -226,6 +226,17 @@ fn a_flood_that_came_first_and_filled_everything_gives_way_to_the_others() {
 }
 
 #[test]
+fn the_only_tenant_has_all_that_was_asked_for() {
+    for kind in BOTH {
+        let export = Export::new(kind, Budget::with_reserve(40_000, 128 << 20));
+        export.run(|| (0..39).for_each(|_| trace("flood", 1_000, 0)));
+        look(&export);
+        let stats = export.at_rest();
+        assert_eq!((stats.emitted, stats.queued, stats.dropped), (39_039, 39_039, 0), "{kind:?}: {stats:?}");
+    }
+}
+
+#[test]
 fn a_flood_beside_the_others_on_the_same_threads_costs_them_nothing() {
     for kind in BOTH {
         let export = Export::new(kind, Budget::new(60_000, 128 << 20));

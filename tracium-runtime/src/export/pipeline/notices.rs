@@ -27,7 +27,7 @@ impl Notices {
     }
 
     fn look_at_room(&mut self, collector: &Collector) {
-        let (max, used) = (collector.budget.max(), collector.budget.used());
+        let (max, used) = (collector.budget.max().mark(), collector.budget.used());
         if !used.exceeds(max.four_fifths()) {
             self.filling = false;
         } else if !self.filling && self.room.is_due() {
