@@ -415,7 +415,10 @@ impl Pipeline {
             && !self.batch.is_empty()
         {
             self.account.accept(self.sweep, self.batch.iter().map(SpanItem::receipt));
-            self.exporter.spans_ended(trace, &mut self.batch, &mut self.account);
+            // An exporter that fails at them takes them along: they are held, and on their way no longer.
+            let mut batch = std::mem::take(&mut self.batch);
+            self.exporter.spans_ended(trace, &mut batch, &mut self.account);
+            self.batch = batch;
         }
     }
 
