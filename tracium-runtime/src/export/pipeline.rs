@@ -15,7 +15,7 @@ use tokio::time::Sleep;
 use self::notices::Notices;
 use super::account::Receipt;
 use super::discard::Discard;
-use super::restart::write_off;
+use super::restart::{leave_spooled, write_off};
 use super::view::View;
 use super::{Account, Exporter, SpanItem, SpanRecord, Totals, TraceItem, Tracked};
 use crate::collect::Collector;
@@ -559,6 +559,7 @@ impl Pipeline {
 
     /// Takes another exporter, in place of one that failed.
     pub(crate) fn go_on_with(&mut self, exporter: Box<dyn Exporter>) {
+        leave_spooled(self.collector);
         self.exporter = exporter;
         self.is_new = true;
     }

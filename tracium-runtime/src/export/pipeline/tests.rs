@@ -160,6 +160,8 @@ impl Export {
             assert_eq!(stats.emitted, all, "{:?}: {stats:#?}", self.plan);
         }
         assert_eq!(stats.exporters.len(), 2);
+        let by_tenant: u64 = stats.tenants_lost.iter().map(|loss| loss.dropped).sum();
+        assert!(by_tenant <= stats.dropped, "a copy's loss is no tenant's: {:?}: {stats:#?}", self.plan);
         stats
     }
 
