@@ -26,7 +26,7 @@ use crate::tenant::TenantId;
 pub struct Stats {
     /// Ended, ever.
     pub emitted: u64,
-    /// Taken back from the spool of an earlier run.
+    /// Taken back from the spool of an earlier run, or of an export of this one that panicked.
     pub recovered: u64,
     /// The backend has them.
     pub acknowledged: u64,
@@ -73,7 +73,7 @@ pub struct Stats {
 pub struct ExporterStats {
     /// The exporter: `rest`, `otlp`, `console` or `discard`.
     pub name: &'static str,
-    /// Taken back from its spool of an earlier run.
+    /// Taken back from its spool of an earlier run, or of an export of this one that panicked.
     pub recovered: u64,
     /// Its backend has them.
     pub acknowledged: u64,

@@ -55,6 +55,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Collector {
     /// A collector for as long as the process lives: every trace refers to it, and none counts its references.
     pub(crate) fn new(budget: Budget, policy: Policy) -> &'static Self {
+        Self::of_process(std::process::id(), budget, policy)
+    }
+
+    /// That of another process, as one that was forked off it has it.
+    pub(crate) fn of_process(process: u32, budget: Budget, policy: Policy) -> &'static Self {
         Box::leak(Box::new(Self {
             budget,
             ledger: Ledger::default(),
@@ -68,7 +73,7 @@ impl Collector {
             cores: Cores::default(),
             closed: AtomicBool::new(false),
             failed: AtomicBool::new(false),
-            process: std::process::id(),
+            process,
             abandoned: std::sync::atomic::AtomicBool::new(false),
             next: OnceLock::new(),
             first_place: id::next_random(),
@@ -236,16 +241,17 @@ impl Collector {
 
     /// Whether the buffers have room for `bytes` of captured values of `whose`, which are its then.
     pub(crate) fn admit_bytes(&self, bytes: usize, whose: Whose<'_>) -> bool {
-        // Nobody will have it; and in a process that was forked off, no lock is looked at.
+        // Nobody will have it.
         if self.is_closed() {
             return false;
         }
-        if self.shares.is_pressed() && self.shares.refuses(whose().as_ref(), Amount { records: 0, bytes }, &self.budget)
-        {
+        let more = Amount { records: 0, bytes };
+        // In a process that was forked off, no lock is looked at, also where that has not been found out yet.
+        if self.shares.is_pressed() && (self.is_forked() || self.shares.refuses(whose().as_ref(), more, &self.budget)) {
             return false;
         }
         let admitted = self.budget.take_bytes(bytes);
-        if self.budget.is_past_mark() {
+        if self.budget.is_past_mark() && !self.is_forked() {
             self.shares.press(&self.budget);
         }
         admitted
@@ -261,13 +267,17 @@ impl Collector {
     #[cold]
     pub(crate) fn waits_for(&self, trace: &TraceCore) -> bool {
         let again = || (trace.is_admitted() || self.is_closed()).then(|| trace.is_admitted());
-        trace.is_held_back() && self.room.wait(self.policy.on_full, again) == Some(true)
+        trace.is_held_back() && !self.is_forked() && self.room.wait(self.policy.on_full, again) == Some(true)
     }
 
     /// A span of `trace` found no room. Where that is for its tenant's share, the trace goes without until there is more.
     #[cold]
     pub(crate) fn refused(&self, trace: &TraceCore) {
-        if self.shares.is_pressed() && self.shares.refuses(trace.tenant().as_ref(), Amount::default(), &self.budget) {
+        // Who holds the table's lock may not exist in a process that was forked off.
+        if self.shares.is_pressed()
+            && !self.is_forked()
+            && self.shares.refuses(trace.tenant().as_ref(), Amount::default(), &self.budget)
+        {
             trace.hold_back(true);
         }
     }

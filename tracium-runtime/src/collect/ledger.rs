@@ -28,7 +28,8 @@ pub enum DropReason {
     Unroutable,
     /// The sampler left its trace out.
     Sampled,
-    /// The export thread failed while it held it, or could not be started.
+    /// The export thread failed while it held it, or could not be started. What lay in the spool when it failed counts
+    /// here, and is [recovered](crate::Stats::recovered) when the export after it finds it there.
     ExportThread,
     /// It lay in the spool, and its file was damaged or removed there.
     Spool,
@@ -91,7 +92,7 @@ pub(crate) struct Ledger {
     pub(crate) passed: Passed,
     /// Spans and trace outcomes that lie in the spool.
     pub(crate) spooled: AtomicU64,
-    /// Of earlier runs, those that were found there.
+    /// Of earlier runs, and of exports of this one that failed, those that were found there.
     pub(crate) recovered: AtomicU64,
     pub(crate) requests: AtomicU64,
     pub(crate) last_error: Mutex<Option<(SystemTime, Box<str>)>>,
@@ -131,7 +132,7 @@ impl Ledger {
     /// So many have left the spool.
     pub(crate) fn unspool(&self, count: usize) {
         if count > 0 {
-            // Less than nothing would be there only where an export thread that panicked had counted a part of it before.
+            // Never less than nothing: what an export that panicked had there is counted anew by the one after it.
             let less = |spooled: u64| Some(spooled.saturating_sub(count as u64));
             let _ = self.spooled.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
         }

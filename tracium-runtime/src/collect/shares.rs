@@ -130,6 +130,8 @@ struct Holder {
     tenant: Option<TenantId>,
     /// With exporters.
     held: Amount,
+    /// Of those records, the ones that the first exporter has, too: one that is lost is lost with that one.
+    copies: usize,
     /// What has not ended, as of the last time that the export thread looked.
     open: Amount,
     /// What it got since then, while the buffers were pressed.
@@ -143,7 +145,7 @@ struct Holder {
 impl Holder {
     fn new(tenant: Option<TenantId>) -> Self {
         let nothing = Amount::default();
-        Self { tenant, held: nothing, open: nothing, taken: nothing, refused: false, seen: None }
+        Self { tenant, held: nothing, copies: 0, open: nothing, taken: nothing, refused: false, seen: None }
     }
 
     fn all(&self) -> Amount {
@@ -280,23 +282,26 @@ impl Shares {
         self.table().number(tenant, now)
     }
 
-    /// Exporters hold so much more of each.
-    pub(crate) fn hold(&self, amounts: &[(HolderId, Amount)]) {
+    /// Exporters hold so much more of each, which are `copies` where they are beside the first.
+    pub(crate) fn hold(&self, amounts: &[(HolderId, Amount)], copies: bool) {
         let mut table = self.table();
         for (holder, amount) in amounts {
             let holder = &mut table.holders[holder.index()];
             holder.held = holder.held.plus(*amount);
+            holder.copies += if copies { amount.records } else { 0 };
         }
     }
 
-    /// Exporters are done with so much of each, which was lost where there is a reason.
-    pub(crate) fn release(&self, amounts: &[(HolderId, Amount)], lost: Option<DropReason>) {
+    /// Exporters are done with so much of each, which was lost where there is a reason and they are no `copies`.
+    pub(crate) fn release(&self, amounts: &[(HolderId, Amount)], copies: bool, lost: Option<DropReason>) {
         let mut table = self.table();
         let Table { holders, losses, .. } = &mut *table;
         for (holder, amount) in amounts {
             let holder = &mut holders[holder.index()];
             holder.held = holder.held.minus(*amount);
-            if let Some(reason) = lost {
+            if copies {
+                holder.copies = holder.copies.saturating_sub(amount.records);
+            } else if let Some(reason) = lost {
                 losses.add(holder.tenant.as_ref(), reason, amount.records);
             }
         }
@@ -312,8 +317,8 @@ impl Shares {
         let mut table = self.table();
         let Table { holders, losses, .. } = &mut *table;
         for holder in holders {
-            let held = std::mem::take(&mut holder.held);
-            losses.add(holder.tenant.as_ref(), reason, held.records);
+            let (held, copies) = (std::mem::take(&mut holder.held), std::mem::take(&mut holder.copies));
+            losses.add(holder.tenant.as_ref(), reason, held.records.saturating_sub(copies));
         }
     }
 
@@ -445,7 +450,13 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+
     use super::*;
+    use crate::collect::policy::Policy;
+    use crate::collect::{Collector, Sink};
+    use crate::trace::{Opening, RootPlace, TraceMeta};
 
     fn tenant(id: &str) -> TenantId {
         TenantId::try_from(id).unwrap()
@@ -460,7 +471,7 @@ mod tests {
 
     fn hold(shares: &Shares, id: &str, records: usize) -> HolderId {
         let holder = shares.holder(Some(&tenant(id)), Instant::now());
-        shares.hold(&[(holder, Amount::of(records, 0))]);
+        shares.hold(&[(holder, Amount::of(records, 0))], false);
         holder
     }
 
@@ -479,6 +490,29 @@ mod tests {
         let alone = Shares::new();
         let flood = hold(&alone, "flood", 7_500);
         assert_eq!(judged(&alone, &used(7_500), &[flood]), [500], "what is kept free for others is not its own");
+    }
+
+    /// Row 28 of the faults: the threads that hold them do not exist there.
+    #[test]
+    fn a_process_that_was_forked_off_waits_for_no_lock_here() {
+        static AGENT: TraceMeta = TraceMeta::new("bot", "f");
+        let collector = Collector::of_process(0, Budget::new(8_000, 1 << 30), Policy::default());
+        assert_eq!(collector.budget.take_records(8_000), 8_000);
+        let _held = (collector.shares.table(), collector.shares.waker.lock().unwrap());
+        let (done, is_done) = mpsc::channel();
+        thread::spawn(move || {
+            let opening = Opening::new(&AGENT, None, None, Sink::Collector(collector));
+            let trace = opening.open(RootPlace::unwritten());
+            assert!(collector.admit_bytes(1, &|| None), "past the mark, and nobody is called");
+            collector.shares.pressed.store(true, Ordering::Relaxed);
+            assert!(!collector.admit_bytes(1, &|| None));
+            collector.refused(&trace);
+            trace.try_name(None);
+            trace.note_loss(DropReason::QueueFull);
+            drop(trace);
+            done.send(()).unwrap();
+        });
+        assert_eq!(is_done.recv_timeout(Duration::from_secs(60)), Ok(()));
     }
 
     #[test]

@@ -282,7 +282,8 @@ impl Builder {
     ///   A damaged file is set aside as `.corrupt` (the last 16 are kept), and the rest is sent.
     /// - **Who.** Any number of processes may share a directory, on one machine: each writes to one of its own beneath it,
     ///   under a lock, and takes over those of processes that are gone and had the same exporter and key; others' it leaves
-    ///   alone. Processes that send to different backends with one key need different directories. Each minds what lies
+    ///   alone. A process that was killed is gone for this only when those that were forked off it without exec are, too.
+    ///   Processes that send to different backends with one key need different directories. Each minds what lies
     ///   there in all, as it last looked some seconds ago, against its own `max_bytes`.
     /// - **What.** Captured content lies on disk then, after the mask has seen it. Directories are made with mode 0700, files
     ///   with 0600. Keys and headers are not in it.
@@ -320,6 +321,9 @@ impl Builder {
     ///
     /// For programs that do nothing of their own on it. One that does, such as a server that lets its requests end, would
     /// be cut short: it calls [`shutdown`](crate::shutdown) when it is done.
+    ///
+    /// In a process that was forked off without exec, the signal is held up until an export of its own has started there
+    /// (see [`init`](Self::init)): nobody watches for it before, and the process does not die of it.
     #[cfg(all(unix, feature = "signal"))]
     #[cfg_attr(docsrs, doc(cfg(feature = "signal")))]
     pub fn flush_on_terminate(mut self, timeout: Duration) -> Self {

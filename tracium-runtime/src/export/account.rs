@@ -127,7 +127,7 @@ impl Account {
         }
         self.held[at] += count;
         self.ledger.held.fetch_add(count, Ordering::Relaxed);
-        self.collector.shares.hold(&self.runs);
+        self.collector.shares.hold(&self.runs, self.is_beside);
         self.runs.clear();
     }
 
@@ -175,12 +175,6 @@ impl Account {
         self.collector.budget.is_beyond(eighths)
     }
 
-    /// A number that no other accounting of this process has.
-    #[cfg_attr(not(feature = "client"), allow(dead_code))]
-    pub(crate) fn number(&self) -> usize {
-        std::ptr::from_ref(self.ledger).addr()
-    }
-
     /// They lie in the spool from now on, and no longer in memory.
     #[cfg_attr(not(feature = "client"), allow(dead_code))]
     pub(crate) fn spool(&mut self, receipts: impl IntoIterator<Item = Receipt>) {
@@ -188,7 +182,7 @@ impl Account {
         self.ledger.spooled.fetch_add(count as u64, Ordering::Relaxed);
     }
 
-    /// So many of another process's lie in the spool.
+    /// So many lie in the spool of a process that is gone, or of an export of this one that failed.
     #[cfg_attr(not(feature = "client"), allow(dead_code))]
     pub(crate) fn recover(&self, count: usize) {
         self.ledger.spooled.fetch_add(count as u64, Ordering::Relaxed);
@@ -217,7 +211,7 @@ impl Account {
         self.release_from(sweep, of_sweep);
         self.ledger.held.fetch_sub(all, Ordering::Relaxed);
         self.ledger.passed.held_bytes.fetch_sub(captured, Ordering::Relaxed);
-        self.collector.shares.release(&self.runs, lost.filter(|_| !self.is_beside));
+        self.collector.shares.release(&self.runs, self.is_beside, lost);
         self.runs.clear();
         self.collector.give_back(all, captured);
         self.ledger.unspool(spooled);

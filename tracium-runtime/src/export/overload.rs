@@ -326,7 +326,7 @@ fn who_may_wait_for_room_waits_and_loses_nothing() {
         let export = Export::with(kind, Budget::new(2_000, 128 << 20), Policy { on_full, ..Policy::default() });
         let worker = export.spawn(|| (0..10).for_each(|_| trace("acme", 999, 0)));
         look(&export);
-        let (_server, _) = export.recover();
+        let _server = Server::start_at(export.address, move |request| accept(kind, request));
         worker.join().unwrap();
         assert!(export.handle.flush(Duration::from_secs(60)).complete);
         let stats = export.at_rest();

@@ -15,7 +15,7 @@ use tokio::time::Sleep;
 use self::notices::Notices;
 use super::account::Receipt;
 use super::discard::Discard;
-use super::restart::write_off;
+use super::restart::{leave_spooled, write_off};
 use super::view::View;
 use super::{Account, Exporter, SpanItem, SpanRecord, Totals, TraceItem, Tracked};
 use crate::collect::Collector;
@@ -415,7 +415,10 @@ impl Pipeline {
             && !self.batch.is_empty()
         {
             self.account.accept(self.sweep, self.batch.iter().map(SpanItem::receipt));
-            self.exporter.spans_ended(trace, &mut self.batch, &mut self.account);
+            // An exporter that fails at them takes them along: they are held, and on their way no longer.
+            let mut batch = std::mem::take(&mut self.batch);
+            self.exporter.spans_ended(trace, &mut batch, &mut self.account);
+            self.batch = batch;
         }
     }
 
@@ -556,6 +559,7 @@ impl Pipeline {
 
     /// Takes another exporter, in place of one that failed.
     pub(crate) fn go_on_with(&mut self, exporter: Box<dyn Exporter>) {
+        leave_spooled(self.collector);
         self.exporter = exporter;
         self.is_new = true;
     }

@@ -12,7 +12,8 @@ use crate::config::{InitError, Mask, SpoolSettings, Target};
 use crate::content::scrub_text;
 use crate::notice::{Minute, say};
 
-type Make = Box<dyn Fn() -> Result<Box<dyn Exporter>, InitError> + Send + Sync>;
+/// Makes an exporter, with its spool or without one.
+type Make = Box<dyn Fn(bool) -> Result<Box<dyn Exporter>, InitError> + Send + Sync>;
 
 /// What an export is made by.
 pub(crate) struct Recipe {
@@ -31,8 +32,9 @@ impl Recipe {
         on_terminate: Option<Duration>,
     ) -> Self {
         let of = |target: Target| -> (&'static str, Make) {
-            let (mask, spool) = (mask.cloned(), spool.cloned());
-            (target.name(), Box::new(move || prepare(&target, mask.clone(), spool.as_ref())))
+            let (name, mask, spool) = (target.name(), mask.cloned(), spool.cloned());
+            let make = move |spooled: bool| prepare(&target, mask.clone(), spool.as_ref().filter(|_| spooled));
+            (name, Box::new(make))
         };
         Self { exporters: targets.into_iter().map(of).collect(), on_terminate }
     }
@@ -43,7 +45,7 @@ impl Recipe {
         let once = |(name, exporter)| -> (&'static str, Make) {
             let exporter = Mutex::new(Some(exporter));
             let gone = || InitError::Client { reason: "it was made once".to_owned() };
-            (name, Box::new(move || exporter.lock().unwrap().take().ok_or_else(gone)))
+            (name, Box::new(move |_| exporter.lock().unwrap().take().ok_or_else(gone)))
         };
         Self { exporters: exporters.into_iter().map(once).collect(), on_terminate: None }
     }
@@ -52,14 +54,28 @@ impl Recipe {
     pub(crate) fn by(make: impl Fn() -> Box<dyn Exporter> + Clone + Send + Sync + 'static, count: usize) -> Self {
         let one = |_| -> (&'static str, Make) {
             let make = make.clone();
-            ("tests", Box::new(move || Ok(make())))
+            ("tests", Box::new(move |_| Ok(make())))
         };
         Self { exporters: (0..count).map(one).collect(), on_terminate: None }
     }
 
     /// The exporters, each alone.
     pub(crate) fn make(&self) -> Result<Vec<Box<dyn Exporter>>, InitError> {
-        self.exporters.iter().map(|(_, make)| make()).collect()
+        self.exporters.iter().map(|(_, make)| make(true)).collect()
+    }
+
+    /// The same in place of others, for `collector`. What was fine when the process began may not be any more: where no
+    /// spool can be had, the export goes on in memory.
+    pub(crate) fn make_anew(&self, collector: &Collector) -> Result<Vec<Box<dyn Exporter>>, InitError> {
+        let one = |(_, make): &(_, Make)| match make(true) {
+            Err(error @ InitError::Spool { .. }) => {
+                let exporter = make(false)?;
+                note_error(collector, &format!("the export goes on without a spool: {error}"));
+                Ok(exporter)
+            }
+            made => made,
+        };
+        self.exporters.iter().map(one).collect()
     }
 
     /// `exporters`, which [`Self::make`] gave, as one; each with an accounting of its own, which goes on where there
@@ -122,10 +138,28 @@ pub(super) fn write_off(collector: &Collector, stray: u64, captured: usize) {
     }
 }
 
+/// What lies in the spool is lost to the export that failed. The one after it finds the files, those that were being
+/// written as well, and takes each back whole: how much of one had arrived by then, nobody knows any more.
+pub(super) fn leave_spooled(collector: &Collector) {
+    for (_, ledger) in collector.exporters.get().into_iter().flatten() {
+        let spooled = ledger.spooled.swap(0, Ordering::Relaxed);
+        ledger.drop(DropReason::ExportThread, spooled as usize);
+    }
+}
+
 fn forget_held(collector: &Collector, ledger: &Ledger) -> usize {
     let held = ledger.held.swap(0, Ordering::Relaxed);
     collector.give_back(held, ledger.passed.held_bytes.swap(0, Ordering::Relaxed));
     held
+}
+
+/// Says at once what all exporters' accounting says from now on.
+fn note_error(collector: &Collector, text: &str) {
+    collector.ledger.note_error(text);
+    for (_, ledger) in collector.exporters.get().into_iter().flatten().skip(1) {
+        ledger.note_error(text);
+    }
+    say(|| tracing::error!(target: "tracium", "{text}"));
 }
 
 /// How long to wait before the next try, and what to say.

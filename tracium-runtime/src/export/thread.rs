@@ -81,7 +81,7 @@ pub(crate) fn after_fork(collector: &'static Collector) {
     id::begin_anew();
     if let Some(before) = latest().filter(|latest| std::ptr::eq(latest.collector, collector)) {
         let (next, recipe) = (collector.anew(), Arc::clone(&before.recipe));
-        let made = panics::contained(|| recipe.make()).unwrap_or_else(|| Err(failed(&panics::last().message)));
+        let made = panics::contained(|| recipe.make_anew(next)).unwrap_or_else(|| Err(failed(&panics::last().message)));
         // Where another thread was first, it has started one.
         match made {
             Ok(exporters) => start(next, recipe, exporters),
@@ -181,7 +181,7 @@ fn run(
         }
         loop {
             thread::sleep(failures.note(collector, &why));
-            let made = || Ok::<_, InitError>(recipe.combine(collector, recipe.make()?, totals));
+            let made = || Ok::<_, InitError>(recipe.combine(collector, recipe.make_anew(collector)?, totals));
             match panics::contained(made) {
                 Some(Ok(exporter)) => break pipeline.go_on_with(exporter),
                 Some(Err(error)) => why = InitError::to_string(&error),

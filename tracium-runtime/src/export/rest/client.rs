@@ -1,5 +1,8 @@
 //! Requests and answers of the API.
 
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,6 +11,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use super::super::http::{self, Content, secret_header};
 use super::answer::Call;
 use crate::config::{Endpoint, InitError};
+use crate::panics;
 use crate::tenant::TenantId;
 
 #[derive(Debug)]
@@ -99,6 +103,29 @@ impl Client {
             headers.insert(HeaderName::from_static("x-tenant-id"), value);
         }
         let sent = self.http.post(&format!("{}{}", self.base, request.path), headers, request.body.into());
-        async move { Reply::of(sent.await) }
+        answer_to(sent)
+    }
+}
+
+/// The answer to what is `sent`. A request that panics got none: whatever it is of goes on as it does then.
+async fn answer_to(sent: impl Future<Output = http::Reply>) -> Reply {
+    let mut sent = pin!(sent);
+    let reply = poll_fn(|cx| {
+        let polled = panics::contained(|| sent.as_mut().poll(cx));
+        polled.unwrap_or_else(|| Poll::Ready(http::Reply::Nothing("the request panicked".to_owned())))
+    });
+    Reply::of(reply.await)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_that_panics_is_one_without_an_answer() {
+        panics::install_hook();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let reply = runtime.block_on(answer_to(async { panic!("planned") }));
+        assert_eq!(reply.describe(Call::Create), "Create: the request panicked");
     }
 }

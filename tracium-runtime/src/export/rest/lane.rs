@@ -162,7 +162,7 @@ impl Lane {
     }
 
     /// Lets go of what is in excess and not under way; false where there is none of it here. A trace that has ended and
-    /// that the backend has not heard of goes as a whole.
+    /// that the backend cannot have heard of goes as a whole: no create got lost on its way, and none lies in the spool.
     pub(super) fn evict(&mut self, excess: &mut Excess, account: &mut Account) -> bool {
         let flying = if self.state == State::Waiting { self.sent } else { 0 };
         let mut at = 0;
@@ -175,7 +175,8 @@ impl Lane {
             }
             !goes
         });
-        let unheard = !self.created && self.state == State::Idle && self.spans.is_empty() && self.gone.is_none();
+        let unheard =
+            !self.created && !self.resent && self.state == State::Idle && self.spans.is_empty() && self.gone.is_none();
         if unheard && let Some(end) = self.end.take_if(|end| end.receipt().is_taken_by(excess)) {
             gone.push(end.receipt());
             self.gone = Some(DropReason::QueueFull);

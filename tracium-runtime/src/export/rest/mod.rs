@@ -310,7 +310,7 @@ impl Exporter for Rest {
                 self.answered(key, call, extras, &reply, account);
                 Poll::Ready(())
             }
-            // A request's task neither panics nor is aborted; were it, its lane would be sent again by the next flush.
+            // A request that panics has an answer that says so, and one that is aborted goes with what it was of.
             Poll::Ready(Some(Err(_))) => Poll::Ready(()),
             Poll::Ready(None) | Poll::Pending => Poll::Pending,
         }

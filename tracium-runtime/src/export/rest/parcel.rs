@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::super::account::Receipt;
 use super::super::http::Bodies;
 use super::super::spool::{Fields, Slip, Unit, put_bytes, put_some_text, put_u32};
-use super::super::{Account, http::warn_of_loss};
+use super::super::{Account, SpanItem, http::warn_of_loss};
 use super::answer::Call;
 use super::client::Request;
 use super::encode::Encoder;
@@ -74,8 +74,8 @@ pub(super) struct Parcel {
 }
 
 impl Parcel {
-    /// Takes what `lane` has to send; `None` where that is nothing.
-    pub(super) fn of(lane: &mut Lane, encoder: &Encoder, bodies: &Bodies) -> Option<Self> {
+    /// Takes what `lane` has to send, up to some `most` bytes; `None` where that is nothing.
+    pub(super) fn of(lane: &mut Lane, encoder: &Encoder, bodies: &Bodies, most: usize) -> Option<Self> {
         if lane.gone.is_some() || (lane.spans.is_empty() && lane.end.is_none()) {
             return None;
         }
@@ -85,8 +85,11 @@ impl Parcel {
         // Spans that are open are told of when the backend is back, if they are open then still.
         let open = std::mem::take(&mut lane.open);
         let created = std::mem::replace(&mut lane.created, true);
-        let mut parts = VecDeque::new();
-        while let Some(Request { call, path, tenant, body }) = step::next(lane, encoder, bodies) {
+        let (mut parts, mut bytes, batch) = (VecDeque::new(), 0, lane.batch);
+        while bytes < most {
+            lane.batch = batch.min(fitting(lane, most - bytes));
+            let Some(Request { call, path, tenant, body }) = step::next(lane, encoder, bodies) else { break };
+            bytes += body.len();
             let (kind, receipts) = match call {
                 Call::Spans => (Kind::Spans, step::take_sent(lane)),
                 Call::End => {
@@ -98,7 +101,7 @@ impl Parcel {
             };
             parts.push_back(Part { kind, tenant, body, receipts });
         }
-        (lane.created, lane.open) = (created, open);
+        (lane.created, lane.open, lane.batch) = (created, open, batch);
         // Where the trace goes on, its lane and this may both create it.
         let resent = lane.resent || !lane.abandoned;
         lane.resent |= !created;
@@ -250,6 +253,18 @@ impl Parcel {
             }
         }
     }
+}
+
+/// How many spans of `lane` are some `most` bytes, by what was captured on them; one at least.
+fn fitting(lane: &Lane, most: usize) -> usize {
+    /// Of a span without content.
+    const PLAIN: usize = 256;
+    let mut bytes = 0;
+    let fits = |span: &&SpanItem| {
+        bytes += PLAIN + span.captured();
+        bytes <= most
+    };
+    lane.spans.iter().take_while(fits).count().max(1)
 }
 
 /// Whether a unit of a file is one of ours.

@@ -70,17 +70,21 @@ impl Rest {
         });
         let mut keys: Vec<(Instant, Key)> = waiting.map(|(key, lane)| (lane.oldest, *key)).collect();
         keys.sort_unstable();
-        let mut keys = keys.into_iter();
+        let mut keys = keys.into_iter().map(|(_, key)| key);
+        let mut current = keys.next();
         while has_room(spool) {
             let (mut units, mut bytes) = (Vec::new(), 0);
             while bytes < AT_ONCE
-                && let Some((_, key)) = keys.next()
+                && let Some(key) = current
             {
-                let Some(lane) = self.lanes.get_mut(&key) else { continue };
-                if let Some(parcel) = Parcel::of(lane, &self.encoder, &self.bodies) {
-                    let unit = parcel.into_unit();
-                    bytes += unit.payload.len();
-                    units.push(unit);
+                let lane = self.lanes.get_mut(&key);
+                match lane.and_then(|lane| Parcel::of(lane, &self.encoder, &self.bodies, spool.unit_bytes())) {
+                    Some(parcel) => {
+                        let unit = parcel.into_unit();
+                        bytes += unit.payload.len();
+                        units.push(unit);
+                    }
+                    None => current = keys.next(),
                 }
                 self.settle(key, account);
             }
@@ -89,7 +93,7 @@ impl Rest {
             }
             spool.write(BACKEND, units);
         }
-        keys.next().is_none()
+        current.is_none()
     }
 
     /// The process may end: everything that is not with the backend goes to disk, what is under way as well.

@@ -1,6 +1,7 @@
 //! REST against a server on loopback, with the accounting at the end. What becomes of spans when the backend fails is tested
 //! for all exporters together, in `tests/faults` of the root package.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
@@ -8,8 +9,10 @@ use std::time::{Duration, Instant};
 
 use super::super::server::{Request, Response, Server, accept};
 use super::Rest;
+use super::lane::Lane;
 use crate::collect::ledger::DropReason;
 use crate::collect::policy::Policy;
+use crate::collect::shares::{Amount, HolderId};
 use crate::collect::{Budget, Collector, Sink, install_thread, uninstall_thread};
 use crate::config::{Backoff, Connection, Endpoint, SpoolSettings};
 use crate::export::{Account, Exporter, Handle, Recipe, SpanItem, SpanRecord, TraceItem, Tracked};
@@ -37,13 +40,13 @@ impl Export {
         Self { handle: Handle::spawn(collector, Box::new(rest)) }
     }
 
-    fn collector(budget: Budget) -> &'static Collector {
+    pub(super) fn collector(budget: Budget) -> &'static Collector {
         let collector = Collector::new(budget, Policy { content: true, ..Policy::default() });
         install_thread(Sink::Collector(collector));
         collector
     }
 
-    fn endpoint(url: &str) -> Endpoint {
+    pub(super) fn endpoint(url: &str) -> Endpoint {
         Endpoint {
             base_url: url.to_owned(),
             api_key: "trc_secret".to_owned(),
@@ -239,7 +242,7 @@ fn what_is_emitted_is_never_less_than_what_became_of_it() {
 }
 
 /// Panics when it is told to.
-struct FailsOnce(Rest, Arc<AtomicBool>);
+pub(super) struct FailsOnce(pub(super) Rest, pub(super) Arc<AtomicBool>);
 
 impl Exporter for FailsOnce {
     fn trace_started(&mut self, trace: &Arc<Tracked>) {
@@ -285,6 +288,14 @@ impl Exporter for FailsOnce {
 
     fn drop_all(&mut self, reason: DropReason, account: &mut Account) {
         self.0.drop_all(reason, account);
+    }
+
+    fn save(&mut self, account: &mut Account) {
+        self.0.save(account);
+    }
+
+    fn is_writing(&self) -> bool {
+        self.0.is_writing()
     }
 }
 
@@ -347,4 +358,31 @@ fn a_trace_that_ended_before_the_export_failed_leaves_no_lane() {
     rest.trace_started(&trace);
     rest.trace_gone(&trace, &mut account);
     assert!(rest.lanes.is_empty() && rest.due.is_empty());
+}
+
+/// The end of a trace whose create got no answer, or lies in the spool, stays: nobody else would end it there.
+#[test]
+fn a_trace_that_the_backend_may_have_heard_of_keeps_its_end_where_others_give_way() {
+    static TRACE: crate::private::TraceMeta = crate::private::TraceMeta::new("bot", "f");
+    let collector = Collector::new(Budget::new(8_000, 1 << 30), Policy::default());
+    let mut account = Account::new(collector, Arc::default());
+    let end = |resent: bool, account: &mut Account| {
+        let (core, _) = TraceCore::open(&TRACE, None, None, Sink::Collector(collector));
+        let mut lane = Lane::new(Tracked::new(core));
+        let root = SpanRecord::root(&lane.trace, None);
+        let span = SpanItem { record: root, details: None, sweep: 1, holder: HolderId::NOBODY };
+        let end = TraceItem { root, details: None, sweep: 1, holder: HolderId::NOBODY, of_trace: 0 };
+        account.accept(1, [span.receipt(), end.receipt()]);
+        lane.append(&mut vec![span]);
+        (lane.end, lane.resent) = (Some(end), resent);
+        lane
+    };
+    let mut lanes = [false, true].map(|resent| end(resent, &mut account));
+    let taken = collector.budget.take_records(8_000);
+    collector.shares.hold(&[(HolderId::NOBODY, Amount::of(taken, 0))], false);
+    let mut excess = collector.shares.judge(&HashMap::new(), &collector.budget, Instant::now());
+    assert!(!excess.is_spent());
+    assert!(lanes.iter_mut().all(|lane| lane.evict(&mut excess, &mut account)));
+    let left = lanes.map(|lane| (lane.spans.len(), lane.end.is_some(), lane.gone));
+    assert_eq!(left, [(0, false, Some(DropReason::QueueFull)), (0, true, None)]);
 }

@@ -11,7 +11,18 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub(super) struct Claim {
     path: PathBuf,
-    _lock: File,
+    lock: File,
+    /// Whose lock it is: one that was forked off has a copy of it.
+    process: u32,
+}
+
+impl Drop for Claim {
+    /// Closed alone, the lock would hold for as long as a process lives that was forked off this one.
+    fn drop(&mut self) {
+        if self.process == std::process::id() {
+            let _ = self.lock.unlock();
+        }
+    }
 }
 
 impl Claim {
@@ -22,7 +33,7 @@ impl Claim {
         lock.try_lock().map_err(io::Error::from)?;
         make_directory(&path, false)?;
         sync_directory(root)?;
-        Ok(Self { path, _lock: lock })
+        Ok(Self::of(path, lock))
     }
 
     /// The directory at `path`, where its owner is gone and nobody else has taken it.
@@ -34,10 +45,14 @@ impl Claim {
             Err(error) => return Err(error),
         };
         match lock.try_lock() {
-            Ok(()) => Ok(Some(Self { path: path.to_owned(), _lock: lock })),
+            Ok(()) => Ok(Some(Self::of(path.to_owned(), lock))),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error),
         }
+    }
+
+    fn of(path: PathBuf, lock: File) -> Self {
+        Self { path, lock, process: std::process::id() }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -97,6 +112,19 @@ mod tests {
         assert!(Claim::adopt(&path).unwrap().is_none(), "one of them only");
         assert!(adopted.remove_if_empty());
         assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 0, "neither the directory nor its lock is left");
+    }
+
+    /// As a process that was forked off has the lock.
+    #[test]
+    fn a_copy_of_the_lock_elsewhere_does_not_keep_a_directory_that_was_let_go_of() {
+        let scratch = Scratch::new();
+        let claim = Claim::make(scratch.path(), "rest-1").unwrap();
+        let (path, copy) = (claim.path().to_owned(), claim.lock.try_clone().unwrap());
+        drop(claim);
+        let adopted = Claim::adopt(&path).unwrap().unwrap();
+        drop(Claim { path: path.clone(), lock: adopted.lock.try_clone().unwrap(), process: 0 });
+        assert!(Claim::adopt(&path).unwrap().is_none(), "nor does the copy let go of it for its owner");
+        drop(copy);
     }
 
     #[test]

@@ -40,9 +40,8 @@ impl Spool {
                 self.looked = true;
                 self.full &= !has_room;
                 for filed in found {
-                    if filed.foreign {
-                        account.recover(filed.count as usize);
-                    }
+                    // Nobody lives who has it in an accounting; an export before this one's has counted it as lost.
+                    account.recover(filed.count as usize);
                     let number = self.number();
                     let destination = self.only_destination;
                     self.lay_down(number, Waiting { filed, destination });

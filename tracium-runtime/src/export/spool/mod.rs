@@ -157,7 +157,7 @@ impl Spool {
         if self.worker.is_some() || self.failed {
             return;
         }
-        match Worker::start(self.place.clone(), account.number()) {
+        match Worker::start(self.place.clone()) {
             Ok(worker) => {
                 self.process = std::process::id();
                 self.worker = Some(worker);
@@ -195,6 +195,11 @@ impl Spool {
         // A disk that has just failed is tried with a little.
         let most = if self.write_after.is_some() { 1 } else { WRITING };
         ready && !self.full && self.worker.is_some() && self.writing_bytes < most
+    }
+
+    /// The most bytes of a unit, about, where what it is of can be divided: a file of one has to fit, beside others.
+    pub(crate) fn unit_bytes(&self) -> usize {
+        self.place.unit_bytes()
     }
 
     /// Puts `units` for `destination` into files. What cannot be written comes [back](Read::Back).

@@ -17,6 +17,8 @@ use crate::id::next_random;
 const MOST_DAMAGED: usize = 16;
 /// The most bytes of one file, but for its last unit.
 const LARGEST: u64 = 1 << 20;
+/// The most bytes of one unit, about, where it can be divided.
+const LARGEST_UNIT: u64 = 8 << 20;
 /// A file that is complete.
 const WHOLE: &str = "spool";
 /// The same, of which something may have been sent already.
@@ -41,7 +43,7 @@ impl Place {
         let prefix = format!("{}-{:02x}{:02x}{:02x}{:02x}-", protocol.name(), hash[0], hash[1], hash[2], hash[3]);
         let place = Self { root: root.to_owned(), max_bytes, protocol, prefix };
         let tried = make_directory(root, true).and_then(|()| {
-            let claim = Claim::make(root, &place.new_name(0))?;
+            let claim = Claim::make(root, &place.new_name())?;
             claim.remove_if_empty();
             Ok(())
         });
@@ -54,17 +56,17 @@ impl Place {
         (self.max_bytes / 8).min(LARGEST) as usize
     }
 
-    /// What the names of one accounting's directories begin with: its number is `whose` in this process. After a fork the
-    /// child's begin with something else.
-    fn own_prefix(&self, whose: usize) -> String {
-        static RANDOM: OnceLock<u64> = OnceLock::new();
-        let process = std::process::id();
-        format!("{}{process:x}-{:x}-{whose:x}-", self.prefix, RANDOM.get_or_init(next_random))
+    /// The bytes of one unit that could be smaller. More than those of a file, since what a unit holds is sent in order.
+    pub(super) fn unit_bytes(&self) -> usize {
+        (self.max_bytes / 8).min(LARGEST_UNIT) as usize
     }
 
-    fn new_name(&self, whose: usize) -> String {
+    /// A name that no directory has: of this process, also after a fork.
+    fn new_name(&self) -> String {
+        static RANDOM: OnceLock<u64> = OnceLock::new();
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        format!("{}{}", self.own_prefix(whose), NEXT.fetch_add(1, Ordering::Relaxed))
+        let (process, random) = (std::process::id(), RANDOM.get_or_init(next_random));
+        format!("{}{process:x}-{random:x}-{:x}", self.prefix, NEXT.fetch_add(1, Ordering::Relaxed))
     }
 }
 
@@ -77,8 +79,6 @@ pub(super) struct Filed {
     pub(super) bytes: u64,
     /// Spans and outcomes.
     pub(super) count: u64,
-    /// It is in somebody else's accounting: another process wrote it.
-    pub(super) foreign: bool,
 }
 
 /// What a file holds.
@@ -110,8 +110,6 @@ pub(super) enum Unread {
 #[derive(Debug)]
 pub(super) struct Store {
     place: Place,
-    /// The number of the accounting that what is written is in.
-    whose: usize,
     /// Where new files go; made with the first of them.
     own: Option<Claim>,
     adopted: Vec<Claim>,
@@ -127,10 +125,9 @@ pub(super) struct Store {
 }
 
 impl Store {
-    pub(super) fn new(place: Place, whose: usize) -> Self {
+    pub(super) fn new(place: Place) -> Self {
         Self {
             place,
-            whose,
             own: None,
             adopted: Vec::new(),
             ours: 0,
@@ -160,13 +157,13 @@ impl Store {
         let path = path.map_err(Refusal::Failed)?;
         self.ours += length;
         let count = file::head(&bytes).map_or(0, |head| head.count);
-        Ok(Filed { path, order: written, bytes: length, count, foreign: false })
+        Ok(Filed { path, order: written, bytes: length, count })
     }
 
     fn write(&mut self, order: u64, bytes: &[u8]) -> io::Result<PathBuf> {
         let own = match self.own.take() {
             Some(own) => own,
-            None => Claim::make(&self.place.root, &self.place.new_name(self.whose))?,
+            None => Claim::make(&self.place.root, &self.place.new_name())?,
         };
         let directory = self.own.insert(own).path();
         let path = directory.join(format!("{order:016x}.{WHOLE}"));
@@ -199,7 +196,9 @@ impl Store {
     pub(super) fn load(&mut self, path: &Path) -> Result<Content, Unread> {
         let tried = path.extension().is_some_and(|extension| extension == TRIED);
         let at = path.with_extension(TRIED);
-        let bytes = if tried { Ok(()) } else { rename(path, &at) }.and_then(|()| fs::read(&at));
+        // A disk that failed after the new name was there is asked for it once more.
+        let is_named = tried || (at.exists() && !path.exists());
+        let bytes = if is_named { Ok(()) } else { rename(path, &at) }.and_then(|()| fs::read(&at));
         let bytes = match bytes {
             Ok(bytes) => bytes,
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
@@ -266,8 +265,6 @@ impl Store {
     /// Takes the files of a directory whose owner is gone.
     fn take_over(&mut self, claim: Claim, found: &mut Vec<Filed>) {
         let before = found.len();
-        let name = claim.path().file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let foreign = !name.starts_with(&self.place.own_prefix(self.whose));
         let mut newer = false;
         for (path, bytes) in files(claim.path()) {
             let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
@@ -280,7 +277,7 @@ impl Store {
             }
             match head_of(&path).as_deref().map(file::head) {
                 Ok(Ok(head)) => {
-                    found.push(Filed { path, order: head.written, bytes, count: head.count, foreign });
+                    found.push(Filed { path, order: head.written, bytes, count: head.count });
                     self.ours += bytes;
                 }
                 Ok(Err(Fault::Newer(version))) => {

@@ -43,7 +43,7 @@ pub(super) enum Done {
     Note(String),
 }
 
-/// A thread that does jobs in order. It ends when this is dropped, with the job it is at.
+/// A thread that does jobs in order. It ends when this is dropped and all that it was given is done.
 #[derive(Debug)]
 pub(super) struct Worker {
     jobs: Sender<Job>,
@@ -51,11 +51,11 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn start(place: Place, whose: usize) -> std::io::Result<Self> {
+    pub(super) fn start(place: Place) -> std::io::Result<Self> {
         let (jobs, receiver) = channel();
         let (sender, done) = unbounded_channel();
         let work = move || {
-            panics::contained(|| run(Store::new(place, whose), &receiver, &sender));
+            panics::contained(|| run(Store::new(place), &receiver, &sender));
         };
         thread::Builder::new().name("tracium-spool".to_owned()).spawn(work)?;
         Ok(Self { jobs, done })

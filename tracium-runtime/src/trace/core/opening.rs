@@ -40,7 +40,7 @@ pub(crate) struct Opening {
 
 impl Opening {
     #[inline(always)]
-    pub(super) fn new(
+    pub(crate) fn new(
         meta: &'static TraceMeta,
         spec: Option<Box<TraceSpec>>,
         tenant: Option<TenantId>,

@@ -25,6 +25,7 @@ impl TraceCore {
     pub(super) fn ask_anew(&self, tenant: Option<&TenantId>) {
         if let Some(collector) = self.sink.collector()
             && collector.shares.is_pressed()
+            && !collector.is_forked()
         {
             self.hold_back(collector.shares.refuses(tenant, Amount::default(), &collector.budget));
         }
@@ -44,7 +45,7 @@ impl TraceCore {
         }
         let lost = self.lost.swap(0, Ordering::Relaxed);
         // In a process that was forked off, whoever held the table's lock may be gone.
-        if let Some(collector) = self.sink.collector().filter(|collector| !collector.is_abandoned()) {
+        if let Some(collector) = self.sink.collector().filter(|collector| !collector.is_forked()) {
             let tenant = self.tenant();
             for (reason, count) in
                 [(DropReason::QueueFull, lost % AFTER_SHUTDOWN), (DropReason::Shutdown, lost / AFTER_SHUTDOWN)]

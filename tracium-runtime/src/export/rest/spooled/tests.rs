@@ -3,24 +3,27 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
 
 use crate::collect::ledger::DropReason;
 use crate::collect::policy::Policy;
 use crate::collect::shares::HolderId;
 use crate::collect::{Budget, Collector, Sink};
-use crate::config::SpoolSettings;
+use crate::config::{SpoolSettings, Target};
 use crate::export::http::Bodies;
+use crate::export::rest::Rest;
 use crate::export::rest::encode::Encoder;
 use crate::export::rest::lane::Lane;
 use crate::export::rest::parcel::Parcel;
-use crate::export::rest::tests::{Export, of, trace};
+use crate::export::rest::tests::{Export, FailsOnce, of, trace};
 use crate::export::server::{Request, Response, Server, accept};
 use crate::export::spool::tests::{Scratch, nobody, until};
-use crate::export::{SpanItem, SpanRecord, Tracked};
+use crate::export::{Answer, Command, Exporter, Handle, Recipe, SpanItem, SpanRecord, Tracked};
 use crate::stats::Stats;
 use crate::trace::{SpanMeta, TraceCore, TraceMeta, start_span, start_trace};
+use crate::{current_span, panics};
 
 const ROOM: u64 = 1 << 30;
 
@@ -174,11 +177,38 @@ fn a_create_that_two_may_send_is_not_taken_for_somebody_elses() {
         let record = SpanRecord { meta: &LEAF, depth: 1, ..SpanRecord::root(&lane.trace, None) };
         lane.append(&mut vec![SpanItem { record, details: None, sweep: 1, holder: HolderId::NOBODY }]);
         lane.abandoned = abandoned;
-        let parcel = Parcel::of(&mut lane, &Encoder::new(None, None), &Bodies::default()).unwrap();
+        let parcel = Parcel::of(&mut lane, &Encoder::new(None, None), &Bodies::default(), usize::MAX).unwrap();
         assert_eq!((parcel.resent, lane.resent), (!abandoned, true));
         let parcel = Parcel::of_unit(parcel.into_unit(), None, true).unwrap();
         assert!(parcel.resent, "somebody began to send it before");
     }
+}
+
+/// A file of all of it would never fit, and nothing behind it would be tried.
+#[test]
+fn a_trace_that_is_larger_than_the_spool_goes_there_in_pieces_and_holds_nothing_up() {
+    let scratch = Scratch::new();
+    let (address, url) = nobody();
+    let export = Export::with_spool(&url, budget(), Some(&scratch.settings(2_000_000)));
+    start_trace("giant").tenant("acme").run(|| {
+        for _ in 0..150 {
+            start_span("tool", "step").run(|| {
+                current_span().record_input(&"x".repeat(10_000));
+            });
+        }
+        for _ in 0..150 {
+            start_span("tool", "more").run(|| {
+                current_span().record_input(&"x".repeat(10_000));
+            });
+        }
+    });
+    until("what fits on disk", || export.stats().spooled > 75);
+    let stats = export.at_rest();
+    assert_eq!((stats.dropped, stats.spooled + stats.queued), (0, 301), "{stats:?}");
+    let server = start_at(address);
+    let stats = drained(&export);
+    assert_eq!((stats.acknowledged, stats.dropped), (301, 0), "{stats:?}");
+    assert_eq!(server.spans("giant").len(), 300);
 }
 
 #[test]
@@ -253,6 +283,76 @@ fn a_damaged_file_among_good_ones_is_set_aside_and_counted_and_the_rest_is_sent(
     assert_eq!((stats.acknowledged, stats.dropped_by(DropReason::Spool)), (10, 5), "{stats:?}");
     assert_eq!(arrived(&[&server]).len(), 8);
     assert_eq!(scratch.files(".corrupt").len(), 1);
+}
+
+/// An export to `url` that fails whenever `fails` says so, and starts anew.
+fn that_fails(url: &str, spool: &SpoolSettings, fails: &Arc<AtomicBool>) -> Export {
+    let make = {
+        let (url, spool, fails) = (url.to_owned(), spool.clone(), Arc::clone(fails));
+        move || -> Box<dyn Exporter> {
+            let endpoint = Export::endpoint(&url);
+            let rest = Rest::new(&endpoint, None).unwrap().with_spool(&endpoint, Some(&spool)).unwrap();
+            Box::new(FailsOnce(rest, Arc::clone(&fails)))
+        }
+    };
+    Export { handle: Handle::spawn_by(Export::collector(budget()), Recipe::by(make, 1)) }
+}
+
+/// Row 17 of the faults: what lay on disk, what was on its way there, and a file of which a part had arrived.
+#[test]
+fn what_is_in_the_spool_when_the_export_fails_is_sent_by_the_one_after_it_and_no_count_runs_ahead() {
+    panics::install_hook();
+    let scratch = Scratch::new();
+    let (address, url) = nobody();
+    let fails = Arc::new(AtomicBool::new(false));
+    let export = that_fails(&url, &scratch.settings(ROOM), &fails);
+    let fail = || {
+        fails.store(true, Ordering::Relaxed);
+        until("its failure", || !fails.load(Ordering::Relaxed));
+    };
+    (0..8).for_each(|_| trace(4));
+    until("all of it on disk", || export.stats().spooled == 40);
+    (0..50).for_each(|_| trace(50));
+    export.handle.flush(Duration::ZERO);
+    let (answer, answered) = mpsc::channel();
+    export.handle.send(Command::Finish { deadline: Instant::now(), answer: Answer::Thread(answer) });
+    fail();
+    drop(answered);
+    until("what it had on disk", || export.stats().recovered >= 40);
+    assert!(export.stats().dropped_by(DropReason::ExportThread) >= 40);
+    let ends = Arc::new(AtomicBool::new(false));
+    let server = {
+        let ends = Arc::clone(&ends);
+        Server::start_at(address, move |request| match of(request) {
+            "complete" if !ends.load(Ordering::Relaxed) => Response::status(503),
+            _ => accept(request),
+        })
+    };
+    until("a part of it", || export.stats().acknowledged > 0);
+    fail();
+    ends.store(true, Ordering::Relaxed);
+    // The one after it looks for the files once it has started.
+    until("the rest", || scratch.spooled().is_empty());
+    let stats = drained(&export);
+    assert!(stats.acknowledged >= 40 && stats.dropped_by(DropReason::Spool) == 0, "{stats:?}");
+    assert!(arrived(&[&server]).len() >= 32);
+}
+
+/// A directory that was there when the process began, and is not when the export starts anew.
+#[test]
+fn a_spool_that_cannot_be_had_any_more_when_the_export_starts_anew_is_done_without() {
+    let scratch = Scratch::new();
+    let spool = scratch.settings(ROOM);
+    let server = Server::start(accept);
+    let recipe = Recipe::new(vec![Target::Rest(Export::endpoint(&server.url()))], None, Some(&spool), None);
+    assert_eq!(recipe.make().unwrap().len(), 1);
+    fs::remove_dir_all(&spool.directory).unwrap();
+    fs::write(&spool.directory, "in the way").unwrap();
+    let Err(error) = recipe.make().map(drop) else { panic!("a process that begins is told") };
+    let collector = Collector::new(budget(), Policy::default());
+    assert_eq!(recipe.make_anew(collector).unwrap().len(), 1);
+    let said = Stats::of(collector).last_error.unwrap().1;
+    assert!(said.contains("without a spool") && said.contains(&error.to_string()), "{said}");
 }
 
 #[test]

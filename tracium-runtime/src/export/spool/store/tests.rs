@@ -8,7 +8,7 @@ fn place(scratch: &Scratch, max_bytes: u64) -> Place {
 }
 
 fn store(scratch: &Scratch) -> Store {
-    Store::new(place(scratch, 1 << 20), 1)
+    Store::new(place(scratch, 1 << 20))
 }
 
 fn put(store: &mut Store, text: &str) -> Filed {
@@ -70,7 +70,7 @@ fn what_was_spooled_under_another_key_or_by_another_exporter_is_left_alone() {
     end(first);
     for (protocol, key) in [(Protocol::Otlp, "other"), (Protocol::Rest, "key")] {
         let place = Place::prepare(scratch.path(), 1 << 20, protocol, key).unwrap();
-        assert_eq!(Store::new(place, 1).look(), []);
+        assert_eq!(Store::new(place).look(), []);
     }
     assert_eq!(store(&scratch).look().len(), 1);
 }
@@ -78,7 +78,7 @@ fn what_was_spooled_under_another_key_or_by_another_exporter_is_left_alone() {
 #[test]
 fn more_than_the_bound_is_refused_and_taken_again_once_there_is_room() {
     let scratch = Scratch::new();
-    let mut store = Store::new(place(&scratch, 200), 1);
+    let mut store = Store::new(place(&scratch, 200));
     let first = put(&mut store, &"x".repeat(60));
     assert!(matches!(store.put([(1, &[b'x'; 60][..])].into_iter()), Err(Refusal::Full)));
     store.remove(&first.path, first.bytes);
@@ -90,7 +90,7 @@ fn the_bound_counts_what_others_have_there_as_well() {
     let scratch = Scratch::new();
     let mut first = store(&scratch);
     put(&mut first, &"x".repeat(200));
-    let mut second = Store::new(place(&scratch, 300), 1);
+    let mut second = Store::new(place(&scratch, 300));
     second.look();
     assert!(matches!(second.put([(1, &[b'x'; 60][..])].into_iter()), Err(Refusal::Full)));
 }
@@ -168,6 +168,25 @@ fn a_directory_that_is_removed_meanwhile_is_made_again() {
     assert!(matches!(store.load(&filed.path), Err(Unread::Lost(_))));
     let filed = put(&mut store, "b");
     assert_eq!(text(store.load(&filed.path).unwrap()), "b");
+}
+
+/// The new name was there, and what followed failed: it is asked for by the old one.
+#[test]
+fn a_file_that_could_not_be_read_just_after_it_was_renamed_is_read_later() {
+    let scratch = Scratch::new();
+    let mut store = store(&scratch);
+    let filed = put(&mut store, "a");
+    let named = filed.path.with_extension(TRIED);
+    fs::rename(&filed.path, &named).unwrap();
+    let bytes = fs::read(&named).unwrap();
+    fs::remove_file(&named).unwrap();
+    fs::create_dir(&named).unwrap();
+    assert!(matches!(store.load(&filed.path), Err(Unread::Failed(_))), "nothing that can be read");
+    fs::remove_dir(&named).unwrap();
+    fs::write(&named, bytes).unwrap();
+    let content = store.load(&filed.path).unwrap();
+    assert_eq!(content.path, named);
+    assert_eq!(text(content), "a");
 }
 
 #[test]
