@@ -143,3 +143,26 @@ fn the_tree_is_the_same_by_way_of_the_buffers() {
     assert_eq!(call["input"]["system"], "tea?");
     assert_eq!(call["output"], "tea?");
 }
+
+/// In bytes of the buffers, as the other tests here hold no more than some kilobytes.
+#[test]
+fn a_librarys_span_holds_what_it_keeps_and_not_what_was_replaced() {
+    const TEXT: u64 = 1 << 20;
+    backend();
+    tracium::start_trace("again").tenant("acme").run(|| {
+        let span = tracing::info_span!("chat", gen_ai.operation.name = "chat", gen_ai.prompt = tracing::field::Empty);
+        let text = "x".repeat(1 << 20);
+        for _ in 0..20 {
+            span.record("gen_ai.prompt", &text);
+        }
+        let held = tracium::stats().buffered_bytes;
+        assert!((TEXT..2 * TEXT).contains(&held), "{held}");
+        span.in_scope(|| (0..20).for_each(|_| tracing::info!(name: "gen_ai.user.message", content = text)));
+        let held = tracium::stats().buffered_bytes;
+        assert!((3 * TEXT..6 * TEXT).contains(&held), "{held}");
+        drop(span);
+        let held = tracium::stats().buffered_bytes;
+        assert!(held < TEXT, "the input is cut: {held}");
+    });
+    flush();
+}
