@@ -173,7 +173,9 @@ mod tests {
 
     fn fields(all: &[(&'static str, Value)]) -> Fields {
         let mut fields = Fields::default();
-        all.iter().for_each(|(name, value)| fields.put(name, value.clone()));
+        for (name, value) in all {
+            fields.put(name, value.clone());
+        }
         fields
     }
 

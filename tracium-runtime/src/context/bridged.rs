@@ -301,7 +301,10 @@ impl Bridged {
             }
             let panicked = !self.panicking && std::thread::panicking();
             let failure = panicked.then(|| Box::new(panics::last()) as Box<Error>);
-            let ending = self.trace.with_span(self.id, |details| details.facts_mut().exchanges.leave(open, failure));
+            let ending = self.trace.with_span(self.id, |details| match &mut details.llm {
+                Some(facts) => facts.exchanges.leave(open, failure),
+                None => Some((open, failure)),
+            });
             if let Some((open, failure)) = ending {
                 open.end(&self.trace, failure);
             }

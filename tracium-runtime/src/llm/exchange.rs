@@ -211,8 +211,8 @@ impl Call {
     /// Opens the exchange's span under `context`, which is its own from then on; or takes the one that claims it.
     fn open(context: &mut Context, asked: &mut Asked, tenant: Option<TenantId>, captures: bool) -> Option<Self> {
         let current = context.span.as_ref()?;
-        let (trace, own, above) = if let Some(above) = current.trace.claims(current.id, tenant.as_ref()) {
-            (Arc::clone(&current.trace), None, above)
+        let (trace, own, above) = if current.trace.claims(current.id, tenant.as_ref()) {
+            (Arc::clone(&current.trace), None, current.trace.call_above(current.id))
         } else {
             let details = SpanDetails { name: Some(asked.name()), ..SpanDetails::default() };
             let meta = if asked.is_embedding() { &EMBEDDING } else { &CHAT };

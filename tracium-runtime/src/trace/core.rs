@@ -438,14 +438,16 @@ impl TraceCore {
         }
     }
 
-    /// Whether what a model's call beneath `span`, of `tenant`, does is to be said of `span` itself; and the call that
-    /// `span` is in.
-    pub(crate) fn claims(&self, span: SpanId, tenant: Option<&TenantId>) -> Option<Option<SpanId>> {
-        if !self.has_records() {
-            return None;
-        }
-        let above = self.state().span(span)?.llm.as_ref().filter(|facts| facts.claims)?.above;
-        self.is_of(span, tenant).then_some(above)
+    /// Whether what a model's call beneath `span`, of `tenant`, does is to be said of `span` itself.
+    pub(crate) fn claims(&self, span: SpanId, tenant: Option<&TenantId>) -> bool {
+        self.has_records()
+            && self.state().span(span).and_then(|details| details.llm.as_ref()).is_some_and(|facts| facts.claims)
+            && self.is_of(span, tenant)
+    }
+
+    /// The call that `span` is in, and is.
+    pub(crate) fn call_above(&self, span: SpanId) -> Option<SpanId> {
+        self.state().span(span)?.llm.as_ref()?.above
     }
 
     pub(crate) fn has_error(&self, span: SpanId) -> bool {
