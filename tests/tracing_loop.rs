@@ -89,7 +89,7 @@ fn nothing_of_our_own_client_and_our_own_notices_comes_back_to_us() {
     assert!(names.iter().all(|name| ["inner", "chat gpt-4o", "asked for", "t"].contains(&name.as_str())), "{names:?}");
     for request in server.requests() {
         let agent = request.body["agent_name"].as_str();
-        assert!(agent.is_none_or(|agent| ["loop", "quiet", "tree"].contains(&agent)), "{}", request.body);
+        assert!(agent.is_none_or(|agent| ["loop", "quiet", "tree", "again"].contains(&agent)), "{}", request.body);
         for span in request.body["spans"].as_array().into_iter().flatten() {
             assert!(["inner", "chat gpt-4o", "asked for", "t"].contains(&span["name"].as_str().unwrap()), "{span}");
         }
@@ -142,4 +142,32 @@ fn the_tree_is_the_same_by_way_of_the_buffers() {
     let call = spans.iter().find(|span| span["name"] == "chat gpt-4o").unwrap();
     assert_eq!(call["input"]["system"], "tea?");
     assert_eq!(call["output"], "tea?");
+}
+
+/// In bytes of the buffers, as the other tests here hold no more than some kilobytes.
+#[test]
+fn a_librarys_span_holds_what_it_keeps_and_not_what_was_replaced() {
+    const TEXT: u64 = 1 << 20;
+    backend();
+    tracium::start_trace("again").tenant("acme").run(|| {
+        let span = tracing::info_span!(
+            "chat",
+            gen_ai.operation.name = "chat",
+            gen_ai.request.model = "gpt-4o",
+            gen_ai.prompt = tracing::field::Empty
+        );
+        let text = "x".repeat(1 << 20);
+        for _ in 0..20 {
+            span.record("gen_ai.prompt", &text);
+        }
+        let held = tracium::stats().buffered_bytes;
+        assert!((TEXT..2 * TEXT).contains(&held), "{held}");
+        span.in_scope(|| (0..20).for_each(|_| tracing::info!(name: "gen_ai.user.message", content = text)));
+        let held = tracium::stats().buffered_bytes;
+        assert!((3 * TEXT..6 * TEXT).contains(&held), "{held}");
+        drop(span);
+        let held = tracium::stats().buffered_bytes;
+        assert!(held < TEXT, "the input is cut: {held}");
+    });
+    flush();
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::fields::Fields;
 use super::kind::Kind;
 use super::libraries;
-use super::values::{count, restored, texts};
+use super::values::{count, is_word, restored, texts};
 use super::wanted::Source;
 use crate::__private::CallFacts;
 use crate::TokenUsage;
@@ -51,7 +51,7 @@ impl Class {
     }
 
     fn of_convention(name: &str) -> Self {
-        const FACTS: [&str; 36] = [
+        const FACTS: [&str; 35] = [
             "agent.id",
             "agent.name",
             "agent.version",
@@ -71,7 +71,6 @@ impl Class {
             "request.model",
             "request.presence_penalty",
             "request.seed",
-            "request.stop_sequences",
             "request.stream",
             "request.temperature",
             "request.top_k",
@@ -256,13 +255,19 @@ pub(super) fn tell_call(fields: &Fields, call: &mut CallFacts) {
     if call.finish_reasons.is_empty() {
         let names = ["gen_ai.response.finish_reasons", "gen_ai.response.finish_reason"];
         let reasons = names.iter().find_map(|name| fields.get(name)).map(texts).unwrap_or_default();
-        call.finish_reasons = reasons.into_iter().map(Into::into).collect();
+        call.finish_reasons = words(reasons).map(Into::into).collect();
     }
     call.stream |= fields.get("gen_ai.request.stream") == Some(&Value::Bool(true));
     if call.first_token.is_none() {
         let seconds = fields.get("gen_ai.response.time_to_first_chunk").and_then(Value::as_f64);
         call.first_token = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     }
+}
+
+/// The reasons that are words.
+fn words(reasons: Vec<String>) -> impl Iterator<Item = String> {
+    const MOST: usize = 128;
+    reasons.into_iter().filter(|reason| is_word(reason)).take(MOST)
 }
 
 /// Why the span failed: what kind of error it was, and what it said.
@@ -277,8 +282,8 @@ pub(super) fn failure(fields: &Fields) -> Option<(Option<String>, String)> {
         return None;
     }
     let text = text.or(told).or(kind).unwrap_or("the span says that it failed");
-    // A word, by the conventions; whatever it is, it is cut like one.
-    Some((kind.map(|kind| kind.chars().take(128).collect()), text.to_owned()))
+    // A word, by the conventions; a sentence in its place is a text like any other.
+    Some((kind.filter(|kind| is_word(kind)).map(str::to_owned), text.to_owned()))
 }
 
 /// What else is known of the span, by the conventions' names.
@@ -288,13 +293,23 @@ pub(super) fn metadata(source: &Source, kind: Kind, fields: &Fields) -> Vec<(&'s
         let keep = match Class::of(name) {
             Class::Fact => is_metadata(kind, name),
             Class::Content => {
-                matches!(name, "gen_ai.tool.description" | "gen_ai.agent.description" | "gen_ai.evaluation.explanation")
+                matches!(
+                    name,
+                    "gen_ai.tool.description"
+                        | "gen_ai.agent.description"
+                        | "gen_ai.evaluation.explanation"
+                        | "gen_ai.request.stop_sequences"
+                )
             }
             Class::Other => source.asked,
         };
-        if keep {
-            metadata.push((name, value.as_str().map_or_else(|| value.clone(), restored)));
+        if !keep {
+            continue;
         }
+        metadata.push(match name {
+            "gen_ai.response.finish_reason" | "gen_ai.response.finish_reasons" => (name, words(texts(value)).collect()),
+            _ => (name, value.as_str().map_or_else(|| value.clone(), restored)),
+        });
     }
     metadata
 }

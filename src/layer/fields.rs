@@ -8,7 +8,7 @@ use tracing_core::Field;
 use tracing_core::field::Visit;
 
 /// The most of one span's texts that is kept until its end, in bytes; it counts among what the buffers hold.
-const MOST_BYTES: usize = 4 << 20;
+pub(super) const MOST_BYTES: usize = 4 << 20;
 /// The most fields of one span.
 const MOST: usize = 1_000;
 
@@ -38,24 +38,32 @@ impl Fields {
         self.values.range(prefix..).map_while(move |(name, value)| Some((name.strip_prefix(prefix)?, value)))
     }
 
-    /// Keeps the value; in place of a text for which there is no room, a note that says so.
-    pub(super) fn put(&mut self, name: &'static str, mut value: Value) {
+    /// Keeps the value; in place of a text for which there is no room, a note that says so. The bytes of the text that it
+    /// replaces, and of the one that is kept.
+    pub(super) fn put(&mut self, name: &'static str, mut value: Value) -> (usize, usize) {
         let length = |value: &Value| value.as_str().map_or(0, str::len);
         let before = self.values.get(name).map(length);
         if before.is_none() && self.values.len() >= MOST {
-            return;
+            return (0, 0);
         }
-        self.bytes -= before.unwrap_or(0);
+        let before = before.unwrap_or(0);
+        self.bytes -= before;
         if self.bytes + length(&value) > MOST_BYTES {
             value = left_out(length(&value));
         }
-        self.bytes += length(&value);
+        let kept = length(&value);
+        self.bytes += kept;
         self.values.insert(name, value);
+        (before, kept)
+    }
+
+    pub(super) fn into_values(self) -> impl Iterator<Item = (&'static str, Value)> {
+        self.values.into_iter()
     }
 
     /// Takes in what else was recorded, as `keep` has it: under what name, and what; `None` for what is not kept.
     pub(super) fn add(&mut self, more: Self, keep: impl Fn(&'static str, Value) -> Option<(&'static str, Value)>) {
-        for (name, value) in more.values {
+        for (name, value) in more.into_values() {
             if let Some((name, value)) = keep(name, value) {
                 self.put(name, value);
             }

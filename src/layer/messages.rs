@@ -3,8 +3,60 @@
 
 use serde_json::{Map, Value, json};
 
-use super::fields::Fields;
+use super::fields::{Fields, MOST_BYTES};
 use super::values::{restored, restored_parts};
+
+/// The most messages of one span that came as events.
+const MOST: usize = 10_000;
+/// What a value is taken for beside its text.
+const PLACE: usize = 32;
+
+/// Messages that were events each, as far as there was room for them.
+#[derive(Debug, Default)]
+pub(super) struct Messages {
+    asked: Vec<Value>,
+    answered: Vec<Value>,
+    bytes: usize,
+    /// Those for which there was none, of either side.
+    left_out: [usize; 2],
+}
+
+impl Messages {
+    /// Keeps `message`, where there is room and `hold` has it for so many bytes.
+    pub(super) fn put(&mut self, message: Value, is_answer: bool, hold: impl FnOnce(usize) -> bool) {
+        let bytes = size(&message);
+        let fits = self.asked.len() + self.answered.len() < MOST && self.bytes + bytes <= MOST_BYTES;
+        if !fits || !hold(bytes) {
+            self.left_out[usize::from(is_answer)] += 1;
+            return;
+        }
+        self.bytes += bytes;
+        if is_answer { &mut self.answered } else { &mut self.asked }.push(message);
+    }
+
+    /// Those that went in and those that came out, each with a note of what was left out.
+    pub(super) fn into_lists(self) -> (Vec<Value>, Vec<Value>) {
+        let with_note = |mut messages: Vec<Value>, left_out: usize, role: &str| {
+            if left_out > 0 {
+                let note = format!("[dropped: {left_out} messages, buffers full]");
+                messages.push(json!({"role": role, "content": note}));
+            }
+            messages
+        };
+        let [asked, answered] = self.left_out;
+        (with_note(self.asked, asked, "user"), with_note(self.answered, answered, "assistant"))
+    }
+}
+
+fn size(value: &Value) -> usize {
+    PLACE
+        + match value {
+            Value::String(text) => text.len(),
+            Value::Array(items) => items.iter().map(size).sum(),
+            Value::Object(members) => members.iter().map(|(key, value)| key.len() + size(value)).sum(),
+            _ => 0,
+        }
+}
 
 /// What went in.
 pub(super) fn input(fields: &Fields, said: &[Value]) -> Option<Value> {
@@ -121,8 +173,29 @@ mod tests {
 
     fn fields(all: &[(&'static str, Value)]) -> Fields {
         let mut fields = Fields::default();
-        all.iter().for_each(|(name, value)| fields.put(name, value.clone()));
+        for (name, value) in all {
+            fields.put(name, value.clone());
+        }
         fields
+    }
+
+    #[test]
+    fn messages_for_which_there_is_no_room_are_a_note_of_how_many_they_are() {
+        let mut held = 0;
+        let mut messages = Messages::default();
+        for at in 0..100 {
+            let message = json!({"role": "user", "content": "x".repeat(MOST_BYTES / 10)});
+            messages.put(message, at % 2 == 1, |bytes| {
+                held += bytes;
+                true
+            });
+        }
+        assert!((MOST_BYTES / 2..=MOST_BYTES).contains(&held));
+        messages.put(json!({"role": "user"}), false, |_| false);
+        let (asked, answered) = messages.into_lists();
+        assert_eq!((asked.len(), answered.len()), (6, 5));
+        assert_eq!(asked[5], json!({"role": "user", "content": "[dropped: 46 messages, buffers full]"}));
+        assert_eq!(answered[4]["content"], "[dropped: 46 messages, buffers full]");
     }
 
     #[test]

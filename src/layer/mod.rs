@@ -94,7 +94,6 @@ use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use serde_json::Value;
 use tracing_core::span::{Attributes, Id, Record};
 use tracing_core::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::filter::Filtered;
@@ -104,6 +103,7 @@ use tracing_subscriber::registry::{LookupSpan, SpanRef};
 use self::facts::Class;
 use self::fields::Fields;
 use self::kind::Kind;
+use self::messages::Messages;
 use self::wanted::Source;
 pub use self::wanted::Wanted;
 use crate::__private::{BridgedContent, BridgedSpan};
@@ -163,8 +163,8 @@ struct Bridged {
 #[derive(Debug, Default)]
 struct Said {
     fields: Fields,
-    /// Messages that were events each: those that went in, those that came out.
-    messages: (Vec<Value>, Vec<Value>),
+    /// Messages that were events each.
+    messages: Messages,
 }
 
 impl<S> Layer<S> for Bridge
@@ -217,9 +217,7 @@ where
         }
         match messages::of_event(metadata.name(), &fields) {
             Some((message, is_answer)) if bridged.captures => {
-                let mut said = bridged.said();
-                let messages = if is_answer { &mut said.messages.1 } else { &mut said.messages.0 };
-                messages.push(message);
+                bridged.said().messages.put(message, is_answer, |bytes| bridged.span.hold(bytes));
             }
             Some(_) => {}
             None => bridged.keep_telling(fields),
@@ -272,7 +270,8 @@ impl Bridged {
     /// Keeps what was recorded, as far as it may be.
     fn keep(&self, fields: Fields) {
         let library = self.source.library.map_or(&[][..], |library| library.fields);
-        self.said().fields.add(fields, |name, value| {
+        let mut said = self.said();
+        for (name, value) in fields.into_values() {
             let name = libraries::conventional(library, name);
             let keep = match Class::of(name) {
                 Class::Fact => true,
@@ -280,10 +279,15 @@ impl Bridged {
                 // Texts of spans that were asked for are arguments as often as not.
                 Class::Other => self.source.asked && (self.captures || !value.is_string()),
             };
-            let bytes = value.as_str().map_or(0, str::len);
-            let value = if !keep || bytes == 0 || self.span.hold(bytes) { value } else { fields::left_out(bytes) };
-            keep.then_some((name, value))
-        });
+            if !keep {
+                continue;
+            }
+            let (before, bytes) = said.fields.put(name, value);
+            self.span.let_go(before);
+            if bytes > 0 && !self.span.hold(bytes) {
+                said.fields.put(name, fields::left_out(bytes));
+            }
+        }
     }
 
     /// Keeps what an event says of the span: the rest of it is the event's own.
@@ -297,6 +301,7 @@ impl Bridged {
     /// Says of our span what was said of theirs. What was seen of the call itself, on its way, stands.
     fn tell(&self) {
         let Said { fields, messages } = std::mem::take(&mut *self.said());
+        let (asked, answered) = messages.into_lists();
         let (span, source) = (&self.span, &self.source);
         let kind = facts::kind(source, &fields);
         span.rename(kind.name(), &facts::name(kind, &fields, self.name));
@@ -325,7 +330,7 @@ impl Bridged {
             let of = |names: &[&str]| messages::first(&fields, names);
             (of(&["gen_ai.tool.call.arguments", "langfuse.input"]), of(&["gen_ai.tool.call.result", "langfuse.output"]))
         } else {
-            (messages::input(&fields, &messages.0), messages::output(&fields, &messages.1))
+            (messages::input(&fields, &asked), messages::output(&fields, &answered))
         };
         let tools =
             messages::first(&fields, &["gen_ai.tool.definitions", "gen_ai.request.tools", "gen_ai.request.functions"]);

@@ -52,6 +52,16 @@ pub(super) fn texts(value: &Value) -> Vec<String> {
     }
 }
 
+/// Whether `text` is a word or the path of a type, as reasons and types of errors are: nothing that could hold what somebody
+/// wrote.
+pub(super) fn is_word(text: &str) -> bool {
+    let is_name = |name: &str| {
+        (1..=64).contains(&name.len())
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
+    };
+    text.len() <= 128 && text.split("::").all(is_name)
+}
+
 /// A count, whether it came as a number or as a text.
 pub(super) fn count(value: &Value) -> Option<u64> {
     match value {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use tracing::{Level, error, event, info, info_span, warn};
-use tracium::testing::RecordedStatus;
+use tracium::testing::{RecordedStatus, Recorder};
 
 use super::recorded;
 
@@ -74,4 +74,37 @@ fn a_value_that_panics_while_it_is_shown_breaks_nothing() {
     });
     assert_eq!(spans[0].name, "chat m");
     assert_eq!(spans[0].status, RecordedStatus::Failed);
+}
+
+/// Only words are facts: whatever else a library records in their place is something that somebody may have written.
+#[test]
+fn without_content_no_sentence_is_a_type_of_error_a_reason_or_a_place_to_stop() {
+    let spans = |recorder: tracium::testing::Recorder| {
+        tracing::subscriber::with_default(super::subscriber(), || {
+            tracium::start_trace("agent").run(|| {
+                for operation in ["chat", "invoke_agent"] {
+                    drop(info_span!(
+                        "call",
+                        gen_ai.operation.name = operation,
+                        gen_ai.request.stop_sequences = r#"["my marzipan"]"#,
+                        gen_ai.response.finish_reasons = r#"["stop", "no more marzipan"]"#,
+                        error.type = %"no key for marzipan: x",
+                    ));
+                }
+                drop(info_span!("call", gen_ai.operation.name = "chat", error.type = "tea::Error"));
+            });
+        });
+        recorder.spans()
+    };
+    let told = spans(Recorder::install().without_content());
+    assert!(!format!("{told:?}").contains("marzipan"), "{told:#?}");
+    let [call, agent, typed] = &told[..] else { panic!("{told:#?}") };
+    assert_eq!((call.status, call.error_type.as_deref()), (RecordedStatus::Failed, Some("error")));
+    assert_eq!(call.call.finish_reasons, ["stop"]);
+    assert_eq!(super::metadata(agent, "gen_ai.response.finish_reasons"), json!(["stop"]));
+    assert_eq!(typed.error_type.as_deref(), Some("tea::Error"));
+
+    let told = spans(Recorder::install());
+    assert_eq!(super::metadata(&told[0], "gen_ai.request.stop_sequences"), json!(["my marzipan"]));
+    assert_eq!(told[0].error.as_deref(), Some("no key for marzipan: x"));
 }

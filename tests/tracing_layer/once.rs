@@ -130,3 +130,79 @@ fn a_call_inside_a_call_is_counted_once() {
     assert_eq!(completion.parent_id, turn.id);
     assert_eq!((completion.usage, turn.usage), (Some(TokenUsage::new(9, 2)), None));
 }
+
+/// What a library counts is the call's, and the function around it says the same of its answer.
+#[test]
+fn tokens_seen_beneath_a_librarys_span_are_not_counted_again_around_it() {
+    let spans = recorded(|| {
+        tracium::start_span("llm", "ask").run(|| {
+            chat().in_scope(|| exchange(200, ANSWER));
+            current_span().record_response(&serde_json::from_str::<serde_json::Value>(ANSWER).unwrap());
+        });
+    });
+    let [call, ask] = &spans[..] else { panic!("{spans:#?}") };
+    assert_eq!((call.usage, ask.usage), (Some(TokenUsage::new(9, 2)), None));
+}
+
+#[test]
+fn vectors_inside_a_call_are_no_part_of_it() {
+    let spans = recorded(|| {
+        tracium::start_span("llm", "ask").run(|| {
+            let vectors = info_span!("embed", gen_ai.operation.name = "embeddings", gen_ai.usage.input_tokens = 3);
+            vectors.in_scope(|| ());
+            drop(vectors);
+            current_span().set_token_usage(TokenUsage::new(9, 2));
+        });
+    });
+    let [vectors, ask] = &spans[..] else { panic!("{spans:#?}") };
+    assert_eq!((vectors.usage, ask.usage), (Some(TokenUsage::new(3, 0)), Some(TokenUsage::new(9, 2))));
+}
+
+#[test]
+fn a_call_for_another_tenant_inside_a_librarys_span_is_that_tenants() {
+    let recorder = tracium::testing::Recorder::install();
+    let tenant = |id: &str| tracium::Context::current().with_tenant(tracium::TenantId::try_from(id).unwrap());
+    tracing::subscriber::with_default(super::subscriber(), || {
+        tracium::start_trace("agent").run(|| {
+            tenant("acme").run(|| {
+                chat().in_scope(|| tenant("globex").run(|| exchange(200, ANSWER)));
+            });
+        });
+    });
+    let spans = recorder.spans();
+    let [theirs, ours] = &spans[..] else { panic!("{spans:#?}") };
+    assert_eq!((theirs.tenant.as_ref().unwrap().as_str(), theirs.usage), ("globex", Some(TokenUsage::new(9, 2))));
+    assert_eq!((ours.tenant.as_ref().unwrap().as_str(), ours.usage), ("acme", None));
+    assert_eq!((&ours.input, &ours.output), (&None, &None));
+}
+
+/// A function that returns a stream has closed its span before anybody reads it.
+#[test]
+fn a_librarys_span_around_what_returns_a_stream_ends_with_the_stream() {
+    for read in [true, false] {
+        let recorder = tracium::testing::Recorder::install();
+        tracing::subscriber::with_default(super::subscriber(), || {
+            tracium::start_trace("agent").tenant("acme").run(|| {
+                let asked = br#"{"model":"gpt-4o","stream":true,"messages":[{"role":"user","content":"tea?"}]}"#;
+                let request = Request::new("POST", "api.openai.com", "/v1/chat/completions").body(asked);
+                let begun = || {
+                    let _entered = chat().entered();
+                    let mut call = Exchange::begin(&request).unwrap();
+                    call.answered(200, Some("application/json"), |_| None);
+                    call
+                };
+                let mut call = begun();
+                assert!(recorder.spans().is_empty(), "it goes on");
+                if read {
+                    call.chunk(ANSWER.as_bytes());
+                }
+                drop(call);
+            });
+        });
+        let spans = recorder.spans();
+        let [call] = &spans[..] else { panic!("{spans:#?}") };
+        assert_eq!((call.name.as_str(), call.status), ("chat gpt-4o", RecordedStatus::Completed));
+        assert_eq!(call.usage, read.then_some(TokenUsage::new(9, 2)));
+        assert_eq!(call.output, read.then(|| json!("Earl Grey")));
+    }
+}

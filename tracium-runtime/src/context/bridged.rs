@@ -48,8 +48,10 @@ struct Bridged {
     context: Context,
     trace: Arc<TraceCore>,
     id: SpanId,
-    /// The call of a model that it was opened in.
+    /// The call of a model, of the same tenant, that it was opened in, where it is that one.
     above: Option<SpanId>,
+    /// An exchange that is said of that one ran then.
+    above_ran: bool,
     /// The trace of the scope that it was opened in, which is another where that one is of another tenant.
     home: u64,
     open: Mutex<Option<OpenSpan>>,
@@ -78,8 +80,8 @@ impl BridgedSpan {
     /// Opens a span under `parent`, if that fits where the calling code runs, else under what is current there. `None`
     /// outside any trace.
     ///
-    /// Where it `is_call` of a model, what our own adapters see of that call beneath it is said of it, and a call around it
-    /// is the same one, which is counted once.
+    /// Where it `is_call` of a model, what our own adapters see of that call beneath it is said of it. Where it is of kind
+    /// `llm`, a call around it is the same one, which is counted once.
     ///
     /// Code outside any scope has no tenant and no trace: it can name a parent, but not one that is entered on its thread,
     /// which may be another task's that forgot to leave it.
@@ -95,21 +97,32 @@ impl BridgedSpan {
         })?;
         let details = SpanDetails { kind: Some(kind.into()), name: Some(name.into()), ..SpanDetails::default() };
         let (trace, open) = open::span_in(&context, &BRIDGED, Some(Box::new(details)))?;
-        let handle = SpanHandle::new(&trace, open.id, context.effective_tenant().as_ref());
+        let tenant = context.effective_tenant();
+        let handle = SpanHandle::new(&trace, open.id, tenant.as_ref());
         let above = context.span.take().filter(|span| Arc::ptr_eq(&span.trace, &trace)).and_then(|span| span.llm);
         let llm = if open.is_llm { Some(open.id) } else { above };
         context.span = Some(SpanRef { trace: Arc::clone(&trace), id: open.id, depth: open.depth, llm });
+        let above = above.filter(|above| is_call && open.is_llm && trace.is_of(*above, tenant.as_ref()));
+        let mut above_ran = false;
+        if let Some(above) = above {
+            above_ran = trace.with_span(above, |details| {
+                let facts = details.facts_mut();
+                facts.call_below = true;
+                facts.exchanges.are_running()
+            });
+        }
         if is_call {
-            trace.with_span(open.id, |details| details.facts_mut().claims = true);
-            if let Some(above) = above {
-                trace.with_span(above, |details| details.facts_mut().call_below = true);
-            }
+            trace.with_span(open.id, |details| {
+                let facts = details.facts_mut();
+                (facts.claims, facts.above) = (true, above);
+            });
         }
         Some(Self(Arc::new(Bridged {
             context,
             trace,
             id: open.id,
-            above: above.filter(|_| is_call),
+            above,
+            above_ran,
             home,
             open: Mutex::new(Some(open)),
             notes: AtomicU32::new(0),
@@ -183,7 +196,7 @@ impl BridgedSpan {
             }
         });
         if let Some(above) = self.0.above {
-            self.0.trace.with_span(above, |details| details.facts_mut().usage_below = true);
+            self.0.trace.with_span(above, |details| details.facts_mut().usage_is_below(self.0.above_ran));
         }
     }
 
@@ -199,6 +212,15 @@ impl BridgedSpan {
             self.0.held.fetch_add(bytes, Ordering::Relaxed);
         }
         fits
+    }
+
+    /// What was held of `bytes` is kept no more.
+    pub fn let_go(&self, bytes: usize) {
+        let less = |held: usize| Some(held.saturating_sub(bytes));
+        let held = self.0.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).unwrap_or(0);
+        if held > 0 && bytes > 0 {
+            self.0.trace.sink.give_back_bytes(bytes.min(held));
+        }
     }
 
     /// Records content, where nobody did and where it is captured.
@@ -224,7 +246,7 @@ impl BridgedSpan {
         self.0.trace.set_error(self.0.id, error, self.0.context.effective_tenant().as_ref());
     }
 
-    /// Ends it, once.
+    /// Ends it, once; where what our own adapters see beneath it goes on, as of a stream that was handed out, with that.
     pub fn end(&self) {
         self.0.end();
     }
@@ -278,7 +300,14 @@ impl Bridged {
                 self.trace.sink.give_back_bytes(held);
             }
             let panicked = !self.panicking && std::thread::panicking();
-            open.end(&self.trace, panicked.then(|| Box::new(panics::last()) as Box<Error>));
+            let failure = panicked.then(|| Box::new(panics::last()) as Box<Error>);
+            let ending = self.trace.with_span(self.id, |details| match &mut details.llm {
+                Some(facts) => facts.exchanges.leave(open, failure),
+                None => Some((open, failure)),
+            });
+            if let Some((open, failure)) = ending {
+                open.end(&self.trace, failure);
+            }
         }
     }
 }

@@ -46,10 +46,13 @@ impl<'a> View<'a> {
         self.details.and_then(|details| details.model.as_deref()).or(self.record.meta.model)
     }
 
-    /// The tokens of the span; none, where they are those of a call beneath it.
+    /// The tokens of the span; where a call beneath it has those that were told, what was seen of others.
     pub(crate) fn usage(self) -> Option<TokenUsage> {
         let details = self.details?;
-        details.usage.filter(|_| !details.llm.as_ref().is_some_and(|facts| facts.usage_below))
+        match &details.llm {
+            Some(facts) if facts.usage_below => facts.exchanges.usage(),
+            _ => details.usage,
+        }
     }
 
     /// What is known of the model's call that the span is.

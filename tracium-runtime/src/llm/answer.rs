@@ -24,7 +24,7 @@ pub(crate) struct Answer {
     finish_reasons: Vec<Box<str>>,
     pub(crate) usage: Option<TokenUsage>,
     /// The tokens that a cache had are counted beside the others, not among them.
-    cached_apart: bool,
+    pub(super) cached_apart: bool,
 }
 
 impl Answer {
@@ -72,13 +72,20 @@ impl Answer {
             return (!vectors).then(|| captured(&value["data"]));
         }
         for name in ["text", "results", "predictions"] {
-            if !value[name].is_null() && !Output::is_response(value) {
+            // A response's own `text` is how it was asked for.
+            let is_said = if name == "text" { value[name].is_string() } else { !value[name].is_null() };
+            if is_said && !Output::is_response(value) {
                 return Some(captured(&value[name]));
             }
         }
         let messages = Output::of(Some(value), None).messages;
         match messages.as_slice() {
             [] => None,
+            [only]
+                if only["parts"] == Value::Array(Vec::new()) && (self.finish_reasons.is_empty() || is_error(value)) =>
+            {
+                None
+            }
             [only] => Some(match only["parts"].as_array().map(Vec::as_slice) {
                 Some([part]) if part["type"] == "text" => captured(&part["content"]),
                 _ => captured(&messages),
@@ -121,7 +128,7 @@ fn captured(value: &(impl Serialize + ?Sized)) -> Json {
     content::to_json(value, &Limits::CAPTURE)
 }
 
-/// Says of `span` what `answer` says; of its content only where it `says` so.
+/// Says of `span` what `answer` says, but for the tokens; of its content only where it `says` so.
 pub(super) fn note(trace: &TraceCore, span: SpanId, says: bool, answer: &Answer) {
     trace.with_span(span, |details| answer.note(details));
     if says {
@@ -139,6 +146,12 @@ pub(crate) fn record(trace: &TraceCore, span: SpanId, captures: bool, response: 
     let answer = Answer::of(json::of(response).unwrap_or_default());
     if answer.is_known() {
         note(trace, span, captures, &answer);
+        if let Some(usage) = answer.usage {
+            trace.with_span(span, |details| {
+                details.usage = Some(usage);
+                details.facts_mut().cached_apart = Some(answer.cached_apart);
+            });
+        }
     } else if captures {
         trace.record(span, captured(&answer.value), |details| &mut details.output);
     }
@@ -148,9 +161,6 @@ impl Answer {
     fn note(&self, details: &mut SpanDetails) {
         if let Some(model) = &self.model {
             details.model = Some(model.clone());
-        }
-        if self.usage.is_some() {
-            details.usage = self.usage;
         }
         let facts = details.facts_mut();
         let known = std::mem::take(facts);
@@ -162,7 +172,6 @@ impl Answer {
             } else {
                 self.finish_reasons.clone()
             },
-            cached_apart: if self.usage.is_some() { Some(self.cached_apart) } else { known.cached_apart },
             ..known
         };
     }

@@ -48,12 +48,13 @@ enum Framing {
 }
 
 impl Body {
-    /// The answer's head has come.
-    pub(super) fn begin(&mut self, content_type: Option<&str>) {
+    /// The answer's head has come; of an API that `may_be_text`, one that says so is one, whatever it begins with.
+    pub(super) fn begin(&mut self, content_type: Option<&str>, may_be_text: bool) {
         let kind = content_type.unwrap_or_default().to_ascii_lowercase();
         let kind = kind.split(';').next().unwrap_or_default().trim();
         self.framing = match kind {
             "text/event-stream" => Framing::Events(Box::default()),
+            "text/plain" if may_be_text => Framing::Text(Vec::new()),
             "application/vnd.amazon.eventstream" => Framing::Messages(Box::default()),
             _ if kind.starts_with("audio/") || kind.starts_with("image/") || kind.starts_with("video/") => {
                 Framing::Binary
@@ -165,7 +166,12 @@ impl Body {
     /// A body that is no JSON, where it is text.
     pub(super) fn text(&self) -> Option<&str> {
         match &self.framing {
-            Framing::Text(kept) => std::str::from_utf8(kept).ok(),
+            Framing::Text(kept) => match std::str::from_utf8(kept) {
+                Ok(text) => Some(text),
+                // It is cut where it is, which may be within a character.
+                Err(error) if error.error_len().is_none() => std::str::from_utf8(&kept[..error.valid_up_to()]).ok(),
+                Err(_) => None,
+            },
             _ => None,
         }
     }

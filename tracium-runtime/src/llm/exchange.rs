@@ -62,10 +62,12 @@ use crate::{SpanId, notice};
 ///
 /// An exchange beneath another one, with nothing between them, is the same call seen by two adapters (or a retry of it):
 /// it opens no span, and what it sees is said of the outer one. The last answer wins, and the call has failed if its last
-/// try did.
+/// try did. Where a span of another library's has several exchanges one after the other, their tokens are added up.
 ///
 /// Where an exchange runs beneath a span of kind `llm` that somebody opened around it, the tokens are counted once: on
-/// the exchange, if it saw any.
+/// the exchange, if it saw any. Vectors and moderation are calls of their own there.
+///
+/// All of this is within one tenant: what is called for another one has a span of its own.
 #[must_use = "the exchange ends when it is dropped"]
 pub struct Exchange(Box<Running>);
 
@@ -90,8 +92,10 @@ struct Call {
     span: SpanId,
     /// The exchange's own span; `None` where it fills one that claimed it.
     own: Option<OpenSpan>,
-    /// The nearest span of kind `llm` above.
+    /// The nearest span of kind `llm` above, of the same tenant, where this is its call.
     above: Option<SpanId>,
+    /// An exchange that is said of that one ran when this one began.
+    above_ran: bool,
     tenant: Option<TenantId>,
     captures: bool,
 }
@@ -141,7 +145,7 @@ impl Exchange {
             ["x-request-id", "request-id", "x-amzn-requestid", "apim-request-id", "x-goog-request-id"];
         let running = &mut *self.0;
         running.status = Some(status);
-        running.body.begin(content_type);
+        running.body.begin(content_type, running.asked.is_transcription());
         let header = |name: &str| contained(|| header(name)).flatten();
         let count = |name: &str| header(name)?.parse().ok();
         // Bedrock counts beside the answer what models of some families do not say in it.
@@ -207,38 +211,53 @@ impl Call {
     /// Opens the exchange's span under `context`, which is its own from then on; or takes the one that claims it.
     fn open(context: &mut Context, asked: &mut Asked, tenant: Option<TenantId>, captures: bool) -> Option<Self> {
         let current = context.span.as_ref()?;
-        let claimed = current.trace.claims(current.id, tenant.as_ref());
-        let (trace, own, above) = if claimed {
-            (Arc::clone(&current.trace), None, None)
+        let (trace, own, above) = if current.trace.claims(current.id, tenant.as_ref()) {
+            (Arc::clone(&current.trace), None, current.trace.call_above(current.id))
         } else {
             let details = SpanDetails { name: Some(asked.name()), ..SpanDetails::default() };
             let meta = if asked.is_embedding() { &EMBEDDING } else { &CHAT };
             let (trace, own) = open::span_in(context, meta, Some(Box::new(details)))?;
             let above = current.llm.filter(|_| Arc::ptr_eq(&current.trace, &trace));
+            let above = above.filter(|above| trace.is_of(*above, tenant.as_ref()));
             (trace, Some(own), above)
         };
+        let above = above.filter(|_| asked.is_generation());
         let span = own.map_or(current.id, |own| own.id);
         if let Some(own) = own {
             context.span = Some(SpanRef { trace: Arc::clone(&trace), id: span, depth: own.depth, llm: Some(span) });
         }
-        let call = Self { trace, span, own, above, tenant, captures };
+        let mut call = Self { trace, span, own, above, above_ran: false, tenant, captures };
         call.begin(asked);
         Some(call)
     }
 
     /// Notes what was asked.
-    fn begin(&self, asked: &mut Asked) {
+    fn begin(&mut self, asked: &mut Asked) {
         if let Some(above) = self.above {
-            self.trace.with_span(above, |details| details.facts_mut().call_below = true);
+            self.above_ran = self.trace.with_span(above, |details| {
+                let facts = details.facts_mut();
+                facts.call_below = true;
+                facts.exchanges.are_running()
+            });
         }
         let facts = asked.facts();
         self.trace.with_span(self.span, |details| {
             if self.own.is_some() || details.model.is_none() {
                 details.model = asked.model().map(Into::into);
             }
-            let known = details.facts_mut();
-            let (claims, failed) = (true, known.failed);
-            *known = CallFacts { claims, failed, ..facts };
+            let facts_of_span = details.facts_mut();
+            let known = std::mem::take(facts_of_span);
+            *facts_of_span = CallFacts {
+                claims: true,
+                failed: known.failed,
+                cached_apart: known.cached_apart,
+                call_below: known.call_below,
+                usage_below: known.usage_below,
+                above: known.above.or(self.above.filter(|_| self.own.is_some())),
+                exchanges: known.exchanges,
+                ..facts
+            };
+            facts_of_span.exchanges.begin();
         });
         let (input, tools) = asked.take_content();
         if let Some(input) = input {
@@ -275,6 +294,9 @@ impl Running {
         let says = call.captures && (error.is_none() || answer.is_known());
         super::answer::note(&call.trace, call.span, says, &answer);
         call.trace.with_span(call.span, |details| {
+            if let Some(usage) = answer.usage {
+                details.count(usage, answer.cached_apart);
+            }
             let facts = details.facts_mut();
             facts.first_token = self.first_token;
             facts.status = self.status;
@@ -291,10 +313,11 @@ impl Running {
         if answer.usage.is_some()
             && let Some(above) = call.above
         {
-            call.trace.with_span(above, |details| details.facts_mut().usage_below = true);
+            call.trace.with_span(above, |details| details.facts_mut().usage_is_below(call.above_ran));
         }
-        if let Some(own) = call.own {
-            own.end(&call.trace, None);
+        let ending = call.trace.with_span(call.span, |details| details.facts_mut().exchanges.end());
+        if let Some((open, failure)) = call.own.map(|own| (own, None)).or(ending) {
+            open.end(&call.trace, failure);
         }
     }
 }

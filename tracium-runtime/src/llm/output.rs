@@ -96,7 +96,7 @@ fn response(value: &Value) -> Option<Vec<Answer>> {
     let reason = ["stop_reason", "stopReason", "finish_reason", "finishReason", "done_reason"];
     let reason = reason.iter().find_map(|name| fields.get(*name)?.as_str()).map(str::to_owned);
     if let Some(items) = get("output").as_array() {
-        let parts = list(items)?.into_iter().flat_map(|message| message.parts).collect();
+        let parts = items_of(items, get("object") == "response")?;
         let message = Message::new("assistant", parts);
         return Some(vec![Answer { reason: of_status(fields), message }]);
     }
@@ -117,12 +117,31 @@ fn response(value: &Value) -> Option<Vec<Answer>> {
 /// OpenAI's choice, Google's candidate.
 fn choice(choice: &Value) -> Option<Answer> {
     let fields = choice.as_object()?;
-    let message = match ["message", "delta", "content"].iter().find_map(|name| fields.get(*name)) {
-        Some(message) => assistant(message)?,
-        None => Message::new("assistant", parts(fields.get("text")?)),
-    };
     let reason = fields.get("finish_reason").or_else(|| fields.get("finishReason"));
-    Some(Answer { message, reason: reason.and_then(Value::as_str).map(str::to_owned) })
+    let reason = reason.and_then(Value::as_str).map(str::to_owned);
+    let get = |name: &&str| fields.get(*name).filter(|value| !value.is_null());
+    let message = match (["message", "delta", "content"].iter().find_map(get), fields.get("text")) {
+        (Some(message), _) => assistant(message)?,
+        (None, Some(text)) => Message::new("assistant", parts(text)),
+        // Google's, where the answer was held back.
+        (None, None) => reason.as_ref().map(|_| Message::new("assistant", Vec::new()))?,
+    };
+    Some(Answer { message, reason })
+}
+
+/// The parts of the items that one of OpenAI's responses has. Those of a type that nobody knew when this was written stay
+/// as they are, where it `is_response` or others of them are known.
+fn items_of(items: &[Value], is_response: bool) -> Option<Vec<Value>> {
+    let messages: Vec<_> = items.iter().map(Message::of).collect();
+    let some_known = is_response || messages.iter().any(Option::is_some);
+    if items.is_empty() {
+        return is_response.then(Vec::new);
+    }
+    if !some_known || !items.iter().all(|item| item["type"].is_string() || item["role"].is_string()) {
+        return None;
+    }
+    let of = |(message, item): (Option<Message>, &Value)| message.map_or_else(|| parts(item), |message| message.parts);
+    Some(messages.into_iter().zip(items).flat_map(of).collect())
 }
 
 /// A message that may leave out whose it is, since a response is nobody's but the model's.

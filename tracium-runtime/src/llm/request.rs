@@ -266,6 +266,16 @@ impl Asked {
         self.api.operation() == "embeddings"
     }
 
+    pub(super) fn is_transcription(&self) -> bool {
+        self.api == Api::Transcription
+    }
+
+    /// Whether the model is asked to say something: a call that does not is none of those that a span of kind `llm`
+    /// around it stands for.
+    pub(super) fn is_generation(&self) -> bool {
+        !self.is_embedding() && self.api != Api::Moderation
+    }
+
     pub(super) fn model(&self) -> Option<&str> {
         self.model.as_deref()
     }

@@ -41,9 +41,9 @@ fn common(usage: &Value) -> Option<Counted> {
     }
     let mut counted = TokenUsage::new(input.unwrap_or(0), output.unwrap_or(0));
     let details = |names: [&str; 2], count: &str| names.iter().find_map(|name| usage[*name][count].as_u64());
-    // Anthropic's.
+    // Anthropic's; gateways that speak OpenAI's API have them as well, and count them in as that does.
     let (read, created) = (&usage["cache_read_input_tokens"], &usage["cache_creation_input_tokens"]);
-    let cached_apart = read.is_u64() || created.is_u64();
+    let cached_apart = (read.is_u64() || created.is_u64()) && !usage["prompt_tokens"].is_u64();
     counted.cached_input = read
         .as_u64()
         .or_else(|| details(["prompt_tokens_details", "input_tokens_details"], "cached_tokens"))
@@ -134,6 +134,11 @@ mod tests {
                 json!({"usage": {"input_tokens": 25, "output_tokens": 6, "cache_read_input_tokens": 90}}),
                 TokenUsage::new(25, 6).cached_input(90),
                 true,
+            ),
+            (
+                json!({"usage": {"prompt_tokens": 115, "completion_tokens": 6, "prompt_tokens_details": {"cached_tokens": 90}, "cache_read_input_tokens": 90, "cache_creation_input_tokens": 0}}),
+                TokenUsage::new(115, 6).cached_input(90).cache_creation_input(0),
+                false,
             ),
             (json!({"usage": {"inputTokens": 3, "outputTokens": 4, "totalTokens": 7}}), TokenUsage::new(3, 4), false),
             (

@@ -429,11 +429,25 @@ impl TraceCore {
         bytes
     }
 
+    /// Whether `span` is one of `tenant`, none included: what the one does is never said of the other.
+    pub(crate) fn is_of(&self, span: SpanId, tenant: Option<&TenantId>) -> bool {
+        match (self.tenant_of(span), tenant) {
+            (None, None) => true,
+            (Some(ours), Some(theirs)) => ours.same(theirs),
+            _ => false,
+        }
+    }
+
     /// Whether what a model's call beneath `span`, of `tenant`, does is to be said of `span` itself.
     pub(crate) fn claims(&self, span: SpanId, tenant: Option<&TenantId>) -> bool {
         self.has_records()
             && self.state().span(span).and_then(|details| details.llm.as_ref()).is_some_and(|facts| facts.claims)
-            && self.relation(tenant) != Relation::Foreign
+            && self.is_of(span, tenant)
+    }
+
+    /// The call that `span` is in, and is.
+    pub(crate) fn call_above(&self, span: SpanId) -> Option<SpanId> {
+        self.state().span(span)?.llm.as_ref()?.above
     }
 
     pub(crate) fn has_error(&self, span: SpanId) -> bool {

@@ -8,6 +8,7 @@ use crate::content::Json;
 use crate::id::IdMap;
 use crate::tenant::TenantId;
 use crate::trace::TokenUsage;
+use crate::trace::exchanges::Exchanges;
 
 /// Of a metadata entry: most are known while compiling.
 pub(crate) type Key = Cow<'static, str>;
@@ -77,8 +78,12 @@ pub struct CallFacts {
     pub(crate) failed: bool,
     /// An exchange beneath the span is the call: this span is not counted as another one.
     pub(crate) call_below: bool,
-    /// That exchange told the tokens: this span's own are the same ones.
+    /// That exchange told the tokens: those that this span was told of are the same ones.
     pub(crate) usage_below: bool,
+    /// The call of a model, of the same tenant, that this one is in, and is.
+    pub(crate) above: Option<SpanId>,
+    /// What exchanges said of this span itself.
+    pub(crate) exchanges: Exchanges,
 }
 
 impl SpanDetails {

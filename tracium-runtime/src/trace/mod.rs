@@ -3,6 +3,7 @@
 pub(crate) mod builder;
 mod core;
 pub(crate) mod details;
+mod exchanges;
 pub(crate) mod handle;
 mod meta;
 mod record;

@@ -4,6 +4,15 @@ use serde_json::{Value, json};
 
 use super::{Room, Step, adopt, index_of, replace};
 
+/// What is read of the counts: others that a stream brings, however many, are not kept.
+const COUNTS: [&str; 5] = [
+    "input_tokens",
+    "output_tokens",
+    "cache_read_input_tokens",
+    "cache_creation_input_tokens",
+    "output_tokens_details",
+];
+
 pub(super) fn event(whole: &mut Value, event: &Value, room: &mut Room) -> Step {
     match event["type"].as_str().unwrap_or_default() {
         "message_start" => {
@@ -13,16 +22,15 @@ pub(super) fn event(whole: &mut Value, event: &Value, room: &mut Room) -> Step {
         "content_block_start" => {
             let block = &event["content_block"];
             let kind = block["type"].as_str().unwrap_or_default();
-            room.at_index(&mut whole["content"], &index_of(event, "index"), || block.clone());
+            room.at_index(&mut whole["content"], index_of(event, "index"), || block.clone());
             Step::content(!matches!(kind, "text" | "thinking"))
         }
         "content_block_delta" => delta(whole, event, room),
         "message_delta" => {
             replace(whole, &event["delta"], &["stop_reason"]);
             // The counts are those of the whole so far; those that it leaves out stand as they stood.
-            if let Some(counts) = event["usage"].as_object() {
-                let names: Vec<&str> = counts.keys().map(String::as_str).collect();
-                replace(&mut whole["usage"], &event["usage"], &names);
+            if event["usage"].is_object() {
+                replace(&mut whole["usage"], &event["usage"], &COUNTS);
             }
             Step::NOTHING
         }
@@ -41,7 +49,7 @@ fn delta(whole: &mut Value, event: &Value, room: &mut Room) -> Step {
     };
     let Some(text) = delta[name].as_str().filter(|text| !text.is_empty()) else { return Step::NOTHING };
     let new = || json!({"type": kind});
-    if let Some(block) = room.at_index(&mut whole["content"], &index_of(event, "index"), new) {
+    if let Some(block) = room.at_index(&mut whole["content"], index_of(event, "index"), new) {
         // Arguments are JSON in a text until they are read.
         room.append(&mut block[if name == "partial_json" { "input" } else { name }], text);
     }

@@ -10,7 +10,7 @@ pub(super) fn event(whole: &mut Value, chunk: &Value, room: &mut Room) -> Step {
     // The tokens come last, beside an empty list of choices; Groq has them under a name of its own.
     replace(whole, chunk, &["usage", "x_groq"]);
     for choice in chunk["choices"].as_array().into_iter().flatten() {
-        let Some(ours) = room.at_index(&mut whole["choices"], &index_of(choice, "index"), || json!({})) else {
+        let Some(ours) = room.at_index(&mut whole["choices"], index_of(choice, "index"), || json!({})) else {
             continue;
         };
         replace(ours, choice, &["finish_reason"]);
@@ -37,9 +37,9 @@ fn message(ours: &mut Value, delta: &Value, room: &mut Room) -> bool {
             content |= !text.is_empty();
         }
     }
-    for (at, call) in delta["tool_calls"].as_array().into_iter().flatten().enumerate() {
-        let index = if call["index"].is_null() { json!(at) } else { call["index"].clone() };
-        let Some(ours) = room.at_index(&mut ours["tool_calls"], &index, || json!({"type": "function"})) else {
+    for (at, call) in (0..).zip(delta["tool_calls"].as_array().into_iter().flatten()) {
+        let index = call["index"].as_u64().unwrap_or(at);
+        let Some(ours) = room.at_index(&mut ours["tool_calls"], index, || json!({"type": "function"})) else {
             continue;
         };
         content = true;

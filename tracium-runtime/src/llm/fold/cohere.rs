@@ -19,7 +19,7 @@ pub(super) fn event(whole: &mut Value, event: Value, room: &mut Room) -> Step {
         "content-start" | "content-delta" => {
             let new = || json!({"type": "text"});
             let content = &theirs["content"];
-            let Some(ours) = room.at_index(&mut object(&mut whole["message"])["content"], &index, new) else {
+            let Some(ours) = room.at_index(&mut object(&mut whole["message"])["content"], index, new) else {
                 return Step::CONTENT;
             };
             replace(ours, content, &["type"]);
@@ -30,7 +30,7 @@ pub(super) fn event(whole: &mut Value, event: Value, room: &mut Room) -> Step {
         "tool-call-start" | "tool-call-delta" => {
             let call = &theirs["tool_calls"];
             let new = || json!({"type": "function"});
-            if let Some(ours) = room.at_index(&mut object(&mut whole["message"])["tool_calls"], &index, new) {
+            if let Some(ours) = room.at_index(&mut object(&mut whole["message"])["tool_calls"], index, new) {
                 adopt(ours, call, &["id"]);
                 adopt(&mut ours["function"], &call["function"], &["name"]);
                 room.move_text(&mut ours["function"], &call["function"], "arguments");

@@ -48,7 +48,7 @@ pub(super) fn event(whole: &mut Value, name: &str, event: &Value, room: &mut Roo
 /// The beginning of a block, or a piece of one.
 fn block(message: &mut Value, body: &Value, room: &mut Room) -> bool {
     let index = index_of(body, "contentBlockIndex");
-    let Some(ours) = room.at_index(&mut message["content"], &index, || json!({})) else { return true };
+    let Some(ours) = room.at_index(&mut message["content"], index, || json!({})) else { return true };
     let (start, delta) = (&body["start"]["toolUse"], &body["delta"]);
     if start.is_object() {
         adopt(&mut ours["toolUse"], start, &["toolUseId", "name"]);

@@ -9,7 +9,7 @@ pub(super) fn event(whole: &mut Value, chunk: &Value, room: &mut Room) -> Step {
     replace(whole, chunk, &["usageMetadata", "promptFeedback"]);
     let mut content = false;
     for candidate in chunk["candidates"].as_array().into_iter().flatten() {
-        let Some(ours) = room.at_index(&mut whole["candidates"], &index_of(candidate, "index"), || json!({})) else {
+        let Some(ours) = room.at_index(&mut whole["candidates"], index_of(candidate, "index"), || json!({})) else {
             continue;
         };
         replace(ours, candidate, &["finishReason"]);

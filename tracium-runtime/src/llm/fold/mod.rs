@@ -232,21 +232,16 @@ impl Room {
     }
 
     /// The element of the list in `slot` whose `index` is that of `like`; made of `new` where there is none.
-    fn at_index<'a>(
-        &mut self,
-        slot: &'a mut Value,
-        index: &Value,
-        new: impl FnOnce() -> Value,
-    ) -> Option<&'a mut Value> {
+    fn at_index<'a>(&mut self, slot: &'a mut Value, index: u64, new: impl FnOnce() -> Value) -> Option<&'a mut Value> {
         let items = list(slot)?;
-        if let Some(at) = items.iter().position(|item| item["index"] == *index) {
+        if let Some(at) = items.iter().position(|item| item["index"].as_u64() == Some(index)) {
             return items.get_mut(at);
         }
         let mut new = new();
         if items.len() >= MOST || !self.admits(&new) {
             return None;
         }
-        object(&mut new)["index"] = index.clone();
+        object(&mut new)["index"] = json!(index);
         items.push(new);
         items.last_mut()
     }
@@ -280,9 +275,9 @@ fn size(value: &Value) -> usize {
     }
 }
 
-/// An event's index, or 0.
-fn index_of(event: &Value, name: &str) -> Value {
-    if event[name].is_null() { json!(0) } else { event[name].clone() }
+/// An event's index, or 0: whatever else a stream says in its place is not kept.
+fn index_of(event: &Value, name: &str) -> u64 {
+    event[name].as_u64().unwrap_or(0)
 }
 
 fn object(slot: &mut Value) -> &mut Value {

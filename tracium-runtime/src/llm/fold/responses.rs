@@ -26,7 +26,7 @@ pub(super) fn event(whole: &mut Value, mut event: Value, room: &mut Room) -> Ste
     match kind.as_str() {
         "response.output_item.added" | "response.output_item.done" if item.is_object() => {
             let done = kind.ends_with("done");
-            let had = room.at_index(&mut whole["output"], &index, || item.clone());
+            let had = room.at_index(&mut whole["output"], index, || item.clone());
             if let Some(ours) = had.filter(|_| done) {
                 // What it has as a whole is what came in pieces; where those were cut, they stay so.
                 replace(ours, item, &["content", "arguments", "summary", "status", "encrypted_content"]);
@@ -42,7 +42,7 @@ pub(super) fn event(whole: &mut Value, mut event: Value, room: &mut Room) -> Ste
             text(whole, &event, room, ["summary", "summary_index", "summary_text", "text"])
         }
         "response.function_call_arguments.delta" => {
-            let item = room.at_index(&mut whole["output"], &index, || json!({"type": "function_call"}));
+            let item = room.at_index(&mut whole["output"], index, || json!({"type": "function_call"}));
             if let (Some(item), Some(delta)) = (item, event["delta"].as_str()) {
                 room.append(&mut item["arguments"], delta);
             }
@@ -57,8 +57,8 @@ fn text(whole: &mut Value, event: &Value, room: &mut Room, [parts, at, kind, nam
     let Some(delta) = event["delta"].as_str().filter(|delta| !delta.is_empty()) else { return Step::NOTHING };
     let item_type = if kind.starts_with("summary") || kind.starts_with("reasoning") { "reasoning" } else { "message" };
     let new = || json!({"type": item_type, "role": "assistant"});
-    if let Some(item) = room.at_index(&mut whole["output"], &index_of(event, "output_index"), new)
-        && let Some(part) = room.at_index(&mut item[parts], &index_of(event, at), || json!({"type": kind}))
+    if let Some(item) = room.at_index(&mut whole["output"], index_of(event, "output_index"), new)
+        && let Some(part) = room.at_index(&mut item[parts], index_of(event, at), || json!({"type": kind}))
     {
         room.append(&mut part[name], delta);
     }

@@ -15,7 +15,7 @@ fn a_stream_without_end_holds_no_more_than_its_bound() {
     let word = "marzipan, ".repeat(1_000);
     let chunk = format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{word}\"}}}}]}}\n\n");
     let mut body = Body::default();
-    body.begin(Some("text/event-stream"));
+    body.begin(Some("text/event-stream"), false);
     let mut most = 0;
     for _ in 0..6_000 {
         body.feed(chunk.as_bytes());
@@ -32,7 +32,7 @@ fn a_stream_without_end_holds_no_more_than_its_bound() {
 fn new_answers_blocks_and_calls_without_end_hold_no_more_than_the_bound() {
     let mut bodies: Vec<Body> = (0..3).map(|_| Body::default()).collect();
     for body in &mut bodies {
-        body.begin(Some("text/event-stream"));
+        body.begin(Some("text/event-stream"), false);
     }
     for n in 0..10_000 {
         let name = format!("{n}{}", "n".repeat(500));
@@ -66,7 +66,7 @@ fn one_event_or_one_answer_without_end_holds_no_more_than_its_bound() {
     for (content_type, begin) in begun {
         for piece in ["x".repeat(64 << 10), "[".repeat(64 << 10), ",1".repeat(32 << 10), "\\u0041".repeat(8 << 10)] {
             let mut body = Body::default();
-            body.begin(Some(content_type));
+            body.begin(Some(content_type), false);
             body.feed(begin.as_bytes());
             for _ in 0..40 {
                 body.feed(piece.as_bytes());
@@ -116,4 +116,28 @@ fn a_picture_becomes_a_note_of_its_size() {
     let asked = Seen { request: request.as_bytes(), ..fixtures::openai_chat().seen };
     let span = asked.in_pieces([fixtures::openai_chat().answers[0].1.as_slice()]);
     assert!(said(&span).contains(&format!("[data image/png, {bytes} bytes]")), "{:?}", span.input);
+}
+
+/// What is no count and no place is not kept, whatever a stream says in its stead.
+#[test]
+fn names_of_counts_and_places_without_end_are_not_kept() {
+    for stream in ["anthropic", "chat"] {
+        let mut body = Body::default();
+        body.begin(Some("text/event-stream"), false);
+        let long = "n".repeat(3_000);
+        for n in 0..300 {
+            let event = match stream {
+                "anthropic" => {
+                    json!({"type": "message_delta", "usage": {format!("{n}{}", &long[..200]): "x", "output_tokens": n}})
+                }
+                _ => json!({"choices": [{"index": {"n": n, "long": long}, "delta": {"content": "tea", "tool_calls": [
+                        {"index": [n, long], "function": {"name": "look"}},
+                    ]}}], "usage": {"prompt_tokens": 0, "completion_tokens": n}}),
+            };
+            body.feed(format!("data: {event}\n\n").as_bytes());
+        }
+        let answer = body.answer(None);
+        assert_eq!(answer.usage, Some(TokenUsage::new(0, 299)), "{stream}");
+        assert!(format!("{answer:?}").len() < 10_000, "{stream}");
+    }
 }

@@ -105,6 +105,104 @@ fn a_call_of_another_tenant_is_no_part_of_the_one_above() {
 }
 
 #[test]
+fn a_call_of_another_tenant_is_no_part_of_a_span_in_a_trace_of_none() {
+    let (acme, globex) = ["acme", "globex"].map(|id| crate::TenantId::try_from(id).unwrap()).into();
+    for claims in [false, true] {
+        let recorder = Recorder::install();
+        let call_of_globex = || crate::Context::current().with_tenant(globex.clone()).run(call);
+        start_trace("bot").run(|| {
+            crate::Context::current().with_tenant(acme.clone()).run(|| {
+                start_span("llm", "acme's").run(|| {
+                    if claims {
+                        private::claim_exchanges(&current_span());
+                    }
+                    current_span().set_token_usage(SAID);
+                    call_of_globex();
+                    start_span("tool", "between").run(call_of_globex);
+                    let mut nested = fixtures::openai_chat().seen.begin().unwrap();
+                    nested.context().run(call_of_globex);
+                    nested.answered(500, Some("application/json"), |_| None);
+                });
+            });
+        });
+        let spans = recorder.spans();
+        let of = |tenant: &str| spans.iter().filter(|span| span.tenant.as_ref().unwrap() == tenant).collect::<Vec<_>>();
+        let theirs = of("globex");
+        assert_eq!(theirs.len(), 3, "{spans:#?}");
+        assert!(theirs.iter().all(|span| span.usage == Some(SEEN) && span.output.is_some()), "{theirs:#?}");
+        let ours = of("acme").into_iter().find(|span| span.name == "acme's").unwrap();
+        assert_eq!((ours.usage, &ours.output), (Some(SAID), &None));
+    }
+}
+
+#[test]
+fn vectors_and_moderation_beneath_a_span_of_kind_llm_are_no_part_of_it() {
+    let recorder = Recorder::install();
+    start_trace("bot").run(|| {
+        start_span("llm", "ask").run(|| {
+            current_span().set_token_usage(SAID);
+            for (path, body) in
+                [("/v1/embeddings", &br#"{"model":"m","input":"tea"}"#[..]), ("/v1/moderations", br#"{"input":"tea"}"#)]
+            {
+                let request = crate::llm::Request::new("POST", "api.openai.com", path).body(body);
+                let mut call = crate::llm::Exchange::begin(&request).unwrap();
+                call.answered(200, Some("application/json"), |_| None);
+                call.chunk(br#"{"results":[],"usage":{"prompt_tokens":3,"total_tokens":3}}"#);
+            }
+        });
+    });
+    let usage: Vec<_> = recorder.spans().iter().map(|span| span.usage).collect();
+    assert_eq!(usage, [Some(TokenUsage::new(3, 0)), Some(TokenUsage::new(3, 0)), Some(SAID)]);
+}
+
+#[test]
+fn tokens_of_calls_one_after_the_other_beneath_a_span_that_claims_them_add_up() {
+    let recorder = Recorder::install();
+    start_trace("bot").run(|| {
+        start_span("llm", "three").run(|| {
+            private::claim_exchanges(&current_span());
+            call();
+            call_without_tokens();
+            // Seen by two adapters.
+            let fixture = fixtures::openai_chat();
+            let mut outer = fixture.seen.begin().unwrap();
+            outer.context().run(call);
+            outer.answered(200, Some("application/json"), |_| None);
+            outer.chunk(&fixture.answers[0].1);
+            outer.end();
+            // A call of its own, whose tokens are none of those that were seen.
+            start_span("tool", "between").run(call);
+            current_span().set_token_usage(SAID);
+        });
+    });
+    let spans = recorder.spans();
+    let three = spans.iter().find(|span| span.name == "three").unwrap();
+    assert_eq!(three.usage, Some(TokenUsage::new(2_400, 160).cached_input(2_048).reasoning(128)));
+    assert_eq!(spans.iter().filter(|span| span.usage == Some(SEEN)).count(), 1);
+}
+
+#[test]
+fn a_call_that_is_seen_on_two_ways_with_a_span_between_is_counted_once() {
+    for claims in [false, true] {
+        let recorder = Recorder::install();
+        start_trace("bot").run(|| {
+            start_span("llm", "ask").run(|| {
+                if claims {
+                    private::claim_exchanges(&current_span());
+                }
+                let fixture = fixtures::openai_chat();
+                let mut outer = fixture.seen.begin().unwrap();
+                outer.context().run(|| start_span("tool", "between").run(call));
+                outer.answered(200, Some("application/json"), |_| None);
+                outer.chunk(&fixture.answers[0].1);
+            });
+        });
+        let usages: Vec<_> = recorder.spans().iter().filter_map(|span| span.usage).collect();
+        assert_eq!(usages, [SEEN], "{:#?}", recorder.spans());
+    }
+}
+
+#[test]
 fn an_exchange_beneath_an_exchange_is_the_same_call() {
     let recorder = Recorder::install();
     let fixture = fixtures::openai_chat();

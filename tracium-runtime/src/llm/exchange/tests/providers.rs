@@ -354,3 +354,61 @@ fn streams_of_those_who_speak_openais_api_in_their_own_way_are_read() {
         assert_eq!(span.call.finish_reasons, ["stop"], "{who}");
     }
 }
+
+#[test]
+fn items_of_a_response_that_nobody_knew_stay_as_they_are() {
+    let item = json!({"type": "mcp_list_tools", "server_label": "tea", "tools": []});
+    let said =
+        json!({"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Earl Grey"}]});
+    for (items, parts) in [
+        (vec![item.clone()], vec![item.clone()]),
+        (vec![item.clone(), said.clone()], vec![item.clone(), text("Earl Grey")]),
+    ] {
+        let response = json!({"object": "response", "status": "completed", "output": items,
+            "text": {"format": {"type": "text"}}, "usage": {"input_tokens": 3, "output_tokens": 2}});
+        let span = once(
+            "api.openai.com",
+            "/v1/responses",
+            r#"{"model":"m","input":"tea?"}"#,
+            "application/json",
+            &response.to_string(),
+        );
+        assert_eq!(span.output, Some(answer(&parts, "stop")));
+        assert_eq!(span.usage, Some(TokenUsage::new(3, 2)));
+    }
+    let none = json!({"object": "response", "output": [], "text": {"format": {"type": "text"}}}).to_string();
+    let span = once("api.openai.com", "/v1/responses", r#"{"model":"m","input":"tea?"}"#, "application/json", &none);
+    assert!(!format!("{:?}", span.output).contains("format"), "{:?}", span.output);
+}
+
+#[test]
+fn a_candidate_that_was_held_back_says_why_and_the_others_are_read() {
+    let asked = r#"{"contents":[{"role":"user","parts":[{"text":"tea?"}]}]}"#;
+    let path = "/v1beta/models/gemini-2.5-flash:generateContent";
+    let host = "generativelanguage.googleapis.com";
+    let response = json!({"candidates": [
+        {"content": {"role": "model", "parts": [{"text": "Earl Grey"}]}, "finishReason": "STOP", "index": 0},
+        {"finishReason": "SAFETY", "index": 1},
+    ], "usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 2}});
+    let span = once(host, path, asked, "application/json", &response.to_string());
+    assert_eq!(span.call.finish_reasons, ["STOP", "SAFETY"]);
+    let output = span.output.unwrap();
+    assert_eq!(output[0], json!({"role": "assistant", "parts": [text("Earl Grey")], "finish_reason": "stop"}));
+    assert_eq!(output[1], json!({"role": "assistant", "parts": [], "finish_reason": "content_filter"}));
+    assert_eq!(span.usage, Some(TokenUsage::new(3, 2)));
+}
+
+#[test]
+fn a_transcript_is_text_whatever_it_begins_with_and_wherever_it_is_cut() {
+    let transcript = |answer: &str| {
+        let path = "/v1/audio/transcriptions";
+        once("api.openai.com", path, r#"{"model":"whisper-1"}"#, "text/plain; charset=utf-8", answer).output.unwrap()
+    };
+    for said in ["[Music] Earl Grey", "{laughs} Earl Grey", "data: Earl Grey"] {
+        assert_eq!(transcript(said), json!(said));
+    }
+    let long = "\u{7d05}\u{8336}".repeat(2_000);
+    let kept = transcript(&long);
+    let kept = kept.as_str().unwrap();
+    assert!(kept.len() > 4_000 && long.starts_with(kept), "{kept}");
+}
