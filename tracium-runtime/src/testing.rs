@@ -92,6 +92,8 @@ impl Recorder {
 
 impl Drop for Recorder {
     fn drop(&mut self) {
+        // Its traces know it, and it them.
+        self.clear();
         match &mut self.installed {
             Installed::Thread { before } => uninstall_thread(before.take()),
             Installed::Global => set_global_recorder(None),
@@ -389,4 +391,18 @@ fn recorded_status(view: View<'_>) -> RecordedStatus {
 
 fn value(json: &Json) -> Value {
     serde_json::from_str(json.as_str()).unwrap_or_else(|_| Value::String(json.as_str().to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recorder_that_is_dropped_keeps_nothing_alive() {
+        let recorder = Recorder::install();
+        crate::start_trace("bot").run(|| crate::start_span("tool", "add").run(|| ()));
+        let recording = Arc::downgrade(&recorder.recording);
+        drop(recorder);
+        assert!(recording.upgrade().is_none());
+    }
 }
